@@ -1,0 +1,254 @@
+//! The command's end of the control API.
+
+use std::collections::VecDeque;
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use updraft_system::{
+    AttachRequest, ControlProblem, LogLine, LogSelector, Name, ProcessStatus, RestartRequest,
+    ScaleRequest, StopRequest, System, SystemEvent, SystemStatus, TaskEvent, TaskRequest,
+};
+
+use super::JSON;
+use super::log_request::LogRequest;
+use super::short_path::ShortPath;
+
+/// The largest answer, and the longest line of a stream, that is read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a running supervisor may take to tell its state.
+const STATE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A supervisor that answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    socket: PathBuf,
+    /// Its process id as this process sees it.
+    pub(crate) supervisor_pid: Option<i32>,
+}
+
+/// A request that was not answered as hoped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("{}", .0.detail)]
+    Refused(ControlProblem),
+    #[error("the supervisor went away before it answered")]
+    Gone(#[source] Option<io::Error>),
+    #[error("the supervisor does not answer; it may be stopped or overloaded")]
+    Silent,
+    #[error("the supervisor's answer cannot be understood; it may be another version of updraft")]
+    Garbled(#[source] Option<serde_json::Error>),
+}
+
+impl Client {
+    /// The supervisor behind a socket; `None`: nobody listens there.
+    pub(crate) async fn connect(socket: &Path) -> io::Result<Option<Self>> {
+        match open(socket).await {
+            Ok(stream) => {
+                let supervisor_pid = stream.peer_cred()?.pid();
+                Ok(Some(Self { socket: socket.to_owned(), supervisor_pid }))
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    pub(crate) async fn system(&self) -> Result<SystemStatus, ControlError> {
+        self.state("/v1/system").await
+    }
+
+    pub(crate) async fn graph(&self) -> Result<System, ControlError> {
+        self.state("/v1/graph").await
+    }
+
+    pub(crate) async fn processes(&self) -> Result<Vec<ProcessStatus>, ControlError> {
+        self.state("/v1/processes").await
+    }
+
+    pub(crate) async fn events(&self) -> Result<Lines<SystemEvent>, ControlError> {
+        self.lines(Method::GET, "/v1/events", None::<&()>).await
+    }
+
+    pub(crate) async fn logs(&self, request: &LogRequest) -> Result<Lines<LogLine>, ControlError> {
+        let path = format!("/v1/logs?{}", request.to_query());
+        self.lines(Method::GET, &path, None::<&()>).await
+    }
+
+    pub(crate) async fn restart(&self, select: LogSelector) -> Result<(), ControlError> {
+        let body = RestartRequest { select };
+        self.send(Method::POST, "/v1/restart", Some(&body)).await.map(drop)
+    }
+
+    pub(crate) async fn scale(
+        &self,
+        service: &Name,
+        process: &Name,
+        replicas: u32,
+    ) -> Result<(), ControlError> {
+        let path = format!("/v1/scale/{service}/{process}");
+        self.send(Method::PUT, &path, Some(&ScaleRequest { replicas })).await.map(drop)
+    }
+
+    pub(crate) async fn attach(
+        &self,
+        resource: &Name,
+        url: Option<String>,
+    ) -> Result<(), ControlError> {
+        let path = format!("/v1/resources/{resource}");
+        self.send(Method::PUT, &path, Some(&AttachRequest { url })).await.map(drop)
+    }
+
+    pub(crate) async fn run_task(
+        &self,
+        service: &Name,
+        task: &Name,
+        args: Vec<String>,
+    ) -> Result<Lines<TaskEvent>, ControlError> {
+        let path = format!("/v1/tasks/{service}/{task}");
+        self.lines(Method::POST, &path, Some(&TaskRequest { args })).await
+    }
+
+    pub(crate) async fn stop(&self, request: StopRequest) -> Result<(), ControlError> {
+        self.send(Method::POST, "/v1/stop", Some(&request)).await.map(drop)
+    }
+
+    async fn state<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {
+        let read = async {
+            let answer = self.send(Method::GET, path, None::<&()>).await?;
+            whole(answer.response.into_body()).await
+        };
+        tokio::time::timeout(STATE_TIMEOUT, read).await.unwrap_or(Err(ControlError::Silent))
+    }
+
+    async fn lines<T>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Lines<T>, ControlError> {
+        let Answer { response, connection } = self.send(method, path, body).await?;
+        Ok(Lines {
+            body: response.into_body(),
+            _connection: connection,
+            unread: BytesMut::new(),
+            ready: VecDeque::new(),
+            item: PhantomData,
+        })
+    }
+
+    /// Sends a request; whatever is no success becomes an error.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Answer, ControlError> {
+        let body = body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|error| ControlError::Garbled(Some(error)))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "updraft")
+            .header(CONTENT_TYPE, JSON)
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .map_err(|error| gone(io::Error::other(error)))?;
+        let stream = open(&self.socket).await.map_err(gone)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(hyper_gone)?;
+        let connection = Connection(tokio::spawn(async { drop(connection.await) }));
+        let response = sender.send_request(request).await.map_err(hyper_gone)?;
+        if response.status().is_success() {
+            return Ok(Answer { response, connection });
+        }
+        Err(ControlError::Refused(whole(response.into_body()).await?))
+    }
+}
+
+struct Answer {
+    response: Response<Incoming>,
+    connection: Connection,
+}
+
+/// The task that moves a connection's bytes; it ends with its reader.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A stream of JSON lines.
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    body: Incoming,
+    _connection: Connection,
+    /// The beginning of a line whose end has not come yet.
+    unread: BytesMut,
+    ready: VecDeque<Bytes>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Lines<T> {
+    /// The next line; `None`: the stream has ended in order.
+    pub(crate) async fn next(&mut self) -> Result<Option<T>, ControlError> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                let parsed = serde_json::from_slice(&line);
+                return parsed.map(Some).map_err(|error| ControlError::Garbled(Some(error)));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            if let Ok(data) = frame.map_err(hyper_gone)?.into_data() {
+                self.split(&data)?;
+            }
+        }
+    }
+
+    fn split(&mut self, data: &[u8]) -> Result<(), ControlError> {
+        let mut rest = data;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            self.unread.extend_from_slice(&rest[..end]);
+            self.ready.push_back(self.unread.split().freeze());
+            rest = &rest[end + 1..];
+        }
+        self.unread.extend_from_slice(rest);
+        if self.unread.len() > ANSWER_BYTES_MAX {
+            return Err(ControlError::Garbled(None));
+        }
+        Ok(())
+    }
+}
+
+async fn open(socket: &Path) -> io::Result<UnixStream> {
+    let short = ShortPath::of(socket)?;
+    UnixStream::connect(short.path()).await
+}
+
+async fn whole<T: DeserializeOwned>(body: Incoming) -> Result<T, ControlError> {
+    let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let bytes = read.map_err(|error| gone(io::Error::other(error)))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| ControlError::Garbled(Some(error)))
+}
+
+fn gone(error: io::Error) -> ControlError {
+    ControlError::Gone(Some(error))
+}
+
+fn hyper_gone(error: hyper::Error) -> ControlError {
+    gone(io::Error::other(error))
+}

@@ -1,0 +1,75 @@
+//! The command `updraft`: reads the command line, does one verb, and turns its
+//! outcome into an exit code.
+
+mod cli;
+mod control;
+mod failure;
+mod init;
+mod log_view;
+mod names;
+mod output;
+mod problems;
+mod progress;
+mod readiness;
+#[cfg(test)]
+mod reference;
+mod running;
+mod system_dir;
+mod verb;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tokio::runtime::Builder;
+
+use crate::cli::{Cli, Global, Verb};
+use crate::failure::{Failure, Outcome};
+
+/// Enough for a supervisor, whose work is waiting.
+const SUPERVISOR_THREADS: usize = 2;
+/// How long a read of stdin or a file that blocks may hold up the end.
+const RUNTIME_CLOSE: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    if let Some(code) = updraft_engine::guard_main() {
+        return code;
+    }
+    let Cli { global, verb } = Cli::parse();
+    run(&global, verb).unwrap_or_else(|failure| {
+        output::failure(&failure, global.json);
+        failure.exit()
+    })
+}
+
+fn run(global: &Global, verb: Verb) -> Outcome {
+    let mut threads = match verb {
+        Verb::Up(_) => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
+    };
+    let runtime = threads.worker_threads(SUPERVISOR_THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::environment("cannot start the asynchronous runtime").because(&error)
+    })?;
+    let outcome = runtime.block_on(dispatch(global, verb));
+    runtime.shutdown_timeout(RUNTIME_CLOSE);
+    outcome
+}
+
+async fn dispatch(global: &Global, verb: Verb) -> Outcome {
+    match verb {
+        Verb::Up(args) => Box::pin(verb::up::run(global, args)).await,
+        Verb::Down(args) => verb::down::run(global, args).await,
+        Verb::Ps => verb::ps::run(global).await,
+        Verb::Logs(args) => verb::logs::run(global, args).await,
+        Verb::Restart(args) => verb::restart::run(global, args).await,
+        Verb::Scale(args) => verb::scale::run(global, args).await,
+        Verb::Attach(args) => verb::attach::run(global, args).await,
+        Verb::Wait(args) => verb::wait::run(global, args).await,
+        Verb::Open(args) => verb::open::run(global, args).await,
+        Verb::Task(args) => verb::task::run(global, args).await,
+        Verb::Init(args) => verb::init::run(global, &args),
+        Verb::Schema => verb::schema::run(),
+        Verb::Completions(args) => verb::completions::run(&args),
+    }
+}

@@ -1,0 +1,15 @@
+//! One file per verb: its words, and what it does.
+
+pub(crate) mod attach;
+pub(crate) mod completions;
+pub(crate) mod down;
+pub(crate) mod init;
+pub(crate) mod logs;
+pub(crate) mod open;
+pub(crate) mod ps;
+pub(crate) mod restart;
+pub(crate) mod scale;
+pub(crate) mod schema;
+pub(crate) mod task;
+pub(crate) mod up;
+pub(crate) mod wait;

@@ -1,0 +1,207 @@
+//! The start of a run: builds, then resources, then tasks and processes.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskTrigger};
+
+use super::error::chain;
+use super::plans::{gates, server, source};
+use super::{Run, StopOptions, order};
+use crate::board::Stage;
+use crate::build::{BuildRequest, BuildStep, Built, Progress, RunningBuild};
+use crate::replica::ReplicaPlan;
+use crate::scope::{Exit, Output};
+
+/// Brings the system up. When it cannot be brought up, nothing half remains.
+pub(super) async fn boot(run: Arc<Run>) {
+    // A stop waits for it, so it finds all that was launched.
+    let _first_command = run.commands.lock().await;
+    let built = run.build_all().await;
+    match built {
+        // Told to stop meanwhile, which may be why a build did not end well.
+        _ if run.stop.borrow().is_some() => {}
+        Ok(()) => run.launch_all(),
+        Err(reason) => run.fail(reason),
+    }
+}
+
+impl Run {
+    /// Gives up, for this reason, and ends what was started.
+    fn fail(&self, reason: String) {
+        self.set_stage(Stage::Failed(reason));
+        self.stop.send_if_modified(|stop| {
+            let told = stop.is_some();
+            stop.get_or_insert(StopOptions { resources: false, now: false });
+            !told
+        });
+    }
+
+    /// Builds one service after another: what they share is built once, and a machine
+    /// is busy with one compiler.
+    async fn build_all(&self) -> Result<(), String> {
+        for name in order::start_order(&self.system) {
+            let Some(service) = self.system.services.get(&name) else { continue };
+            self.set_stage(Stage::Building(format!("{name}: looking for changes")));
+            let built = self.build(service).await;
+            let built = built?;
+            self.held().paths.insert(name, built.path_prefix);
+        }
+        Ok(())
+    }
+
+    async fn build(&self, service: &Service) -> Result<Built, String> {
+        let (owned, directory) = (service.clone(), self.directory.clone());
+        let store = self.state.builds().join(service.name.as_str());
+        let step = tokio::task::spawn_blocking(move || {
+            BuildRequest { service: &owned, directory: &directory, store: &store }.plan()
+        });
+        match step.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))? {
+            BuildStep::Skip(built) => Ok(built),
+            BuildStep::Run(building) => self.run_build(&service.name, *building).await,
+        }
+    }
+
+    async fn run_build(&self, service: &Name, mut building: RunningBuild) -> Result<Built, String> {
+        let log = LogSource { service: service.clone(), process: Name::build(), replica: 1 };
+        let started = self.scopes.start(&log.to_string(), building.command()).await;
+        let (mut scope, output) = started.map_err(|error| chain(&error))?;
+        let (pipes, mut lines) = read_lines(output);
+        let ended = async {
+            while let Some((stream, line)) = lines.recv().await {
+                self.observe(&log, &mut building, stream, &line);
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            _ = scope.ended() => {}
+            () = self.told_to_stop() => {}
+        }
+        // What a build has left running, such as a compiler's server, holds the pipes open.
+        scope.kill().await;
+        while let Some((stream, line)) = lines.recv().await {
+            self.observe(&log, &mut building, stream, &line);
+        }
+        drop(pipes.await);
+        let exit = scope.ended().await;
+        let built = tokio::task::spawn_blocking(move || building.finish(exit)).await;
+        built.map_err(|error| error.to_string())?.map_err(|error| chain(&error))
+    }
+
+    /// Takes one line of a build's output; the log gets what is for people.
+    fn observe(&self, log: &LogSource, building: &mut RunningBuild, stream: LogStream, line: &str) {
+        match building.observe(stream, line) {
+            Some(Progress::Line(line)) => self.logs.notice(log, &line),
+            Some(Progress::Step { text, .. }) => {
+                self.set_stage(Stage::Building(format!("{}: {text}", log.service)));
+            }
+            None => {}
+        }
+    }
+
+    fn launch_all(self: &Arc<Self>) {
+        let planned: Vec<_> =
+            self.planned_servers().into_iter().chain(self.planned_processes()).collect();
+        // Every row is on the board before anyone looks whether others are ready, and
+        // before the run counts as running: an empty board has nothing that is unready.
+        for (source, kind, plan) in &planned {
+            self.enlist(source, *kind, plan);
+        }
+        self.set_stage(Stage::Running);
+        for (source, _, plan) in planned {
+            self.launch(source, plan);
+        }
+        self.launch_releases();
+    }
+
+    fn planned_servers(&self) -> Vec<(LogSource, RowKind, ReplicaPlan)> {
+        let held = self.held();
+        let planned = held.resources.iter().filter_map(|(name, plan)| {
+            let port = held.reservations.get(name.as_str())?.port;
+            let (source, plan) = server(name, port, plan.server.as_ref()?);
+            Some((source, RowKind::Resource, plan))
+        });
+        planned.collect()
+    }
+
+    fn planned_processes(&self) -> Vec<(LogSource, RowKind, ReplicaPlan)> {
+        let mut planned = Vec::new();
+        for service in self.system.services.values() {
+            for process in service.processes.values() {
+                for replica in 1..=process.scale {
+                    let source = source(service, process, replica);
+                    let port = self.held().reservations.get(&source.to_string()).map(|r| r.port);
+                    // Reserved before anything started.
+                    let Some(port) = port else { continue };
+                    let plan = self.process_plan(service, process, replica, port);
+                    planned.push((source, RowKind::Service, plan));
+                }
+            }
+        }
+        planned
+    }
+
+    fn launch_releases(self: &Arc<Self>) {
+        for service in self.system.services.values() {
+            let release = |task: &&Task| task.when == TaskTrigger::Release;
+            let tasks: Vec<Task> = service.tasks.values().filter(release).cloned().collect();
+            if !tasks.is_empty() {
+                tokio::spawn(Arc::clone(self).release(service.clone(), tasks));
+            }
+        }
+    }
+
+    /// Runs the tasks that gate the start of a service, in order of their names.
+    async fn release(self: Arc<Self>, service: Service, tasks: Vec<Task>) {
+        let gates = gates(&service);
+        let mut board = self.board.subscribe();
+        tokio::select! {
+            opened = board.wait_for(|board| board.closed_gate(&gates).is_none()) => drop(opened),
+            () = self.told_to_stop() => return,
+        }
+        for task in tasks {
+            let outcome = match self.task(&service, &task, Vec::new()).await {
+                Ok(Exit::Code(0)) => Ok(()),
+                Ok(exit) => Err(exit.to_string()),
+                Err(error) => Err(chain(&error)),
+            };
+            let key = (service.name.clone(), task.name.clone());
+            self.board.send_modify(|board| drop(board.tasks.insert(key, outcome.clone())));
+            if let Err(reason) = outcome {
+                return self.fail(format!("task {}.{} failed: {reason}", service.name, task.name));
+            }
+        }
+    }
+}
+
+/// Lines of a build's output that wait to be looked at; then the build waits.
+const BUILD_LINES_WAITING: usize = 1024;
+
+/// Reads both outputs as lines, until everybody who writes to them is gone.
+fn read_lines(output: Output) -> (JoinHandle<()>, mpsc::Receiver<(LogStream, String)>) {
+    let (teller, lines) = mpsc::channel(BUILD_LINES_WAITING);
+    let stdout = read_pipe(output.stdout, LogStream::Stdout, teller.clone());
+    let stderr = read_pipe(output.stderr, LogStream::Stderr, teller);
+    let both = tokio::spawn(async {
+        tokio::join!(stdout, stderr);
+    });
+    (both, lines)
+}
+
+async fn read_pipe(pipe: OwnedFd, stream: LogStream, teller: mpsc::Sender<(LogStream, String)>) {
+    let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while pipe.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']).to_owned();
+        if teller.send((stream, text)).await.is_err() {
+            return;
+        }
+        line.clear();
+    }
+}

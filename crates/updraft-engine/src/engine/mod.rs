@@ -1,0 +1,319 @@
+//! A run of a system: from the graph to processes and back.
+
+mod boot;
+mod commands;
+mod error;
+mod order;
+mod plans;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use updraft_system::{LogSource, Name, ProcessStatus, Route, System, SystemStatus};
+
+use crate::board::{Board, Stage};
+use crate::environment;
+use crate::front::Front;
+use crate::logs::{LogLimits, LogStore};
+use crate::ports::{Ports, Reservation};
+use crate::replica::{Intent, ReplicaPlan};
+use crate::resource::{Attachments, Planner, Programs, ResourcePlan};
+use crate::scope::Scopes;
+use crate::state_dir::{StateDir, StateLock};
+
+use error::Reason;
+pub use error::{CommandError, ErrorClass, StartError};
+pub use stop::{StopOptions, StopReport};
+
+/// Most copies of one process.
+pub(crate) const REPLICAS_MAX: u32 = 1000;
+
+/// What to run of a system.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// These services and what they need; empty: all.
+    pub only: Vec<Name>,
+    /// Replace promised ports that somebody else holds.
+    pub new_ports: bool,
+}
+
+/// A system that runs. Clones are handles of the same run.
+#[derive(Clone)]
+pub struct Engine(Arc<Run>);
+
+/// Resolves at each change of what [`Engine::status`] and [`Engine::processes`] tell.
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<Board>);
+
+struct Run {
+    system: System,
+    directory: PathBuf,
+    state: StateDir,
+    /// Given back when the run has ended.
+    lock: Mutex<Option<StateLock>>,
+    scopes: Scopes,
+    logs: LogStore,
+    config: BTreeMap<Name, BTreeMap<String, String>>,
+    programs: Programs,
+    board: watch::Sender<Board>,
+    held: Mutex<Held>,
+    /// Commands that change what runs go one after another.
+    commands: tokio::sync::Mutex<()>,
+    /// Held shared by each task that runs.
+    tasks: tokio::sync::RwLock<()>,
+    stop: watch::Sender<Option<StopOptions>>,
+    finished: watch::Sender<Option<StopReport>>,
+}
+
+/// What a run holds at the moment.
+struct Held {
+    ports: Ports,
+    reservations: BTreeMap<String, Reservation>,
+    fronts: BTreeMap<Name, Front>,
+    attachments: Attachments,
+    resources: BTreeMap<Name, ResourcePlan>,
+    /// Folders with each service's built programs.
+    paths: BTreeMap<Name, Vec<PathBuf>>,
+    replicas: BTreeMap<LogSource, Running>,
+}
+
+/// The reins of one replica.
+struct Running {
+    intent: watch::Sender<Intent>,
+    plan: watch::Sender<Arc<ReplicaPlan>>,
+    /// Ends with whether it had to be killed.
+    task: JoinHandle<bool>,
+}
+
+impl Engine {
+    /// Starts a system whose manifest is in `directory`. Everything that can be refused
+    /// is refused here, before anything starts; then building and starting go on behind
+    /// the handle.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] with all reasons together.
+    pub async fn start(
+        system: System,
+        directory: PathBuf,
+        state: StateDir,
+        lock: StateLock,
+        options: Options,
+    ) -> Result<Self, StartError> {
+        let mut reasons: Vec<Reason> = options
+            .only
+            .iter()
+            .filter(|name| !system.services.contains_key(*name))
+            .map(|name| Reason::NoService(name.to_string()))
+            .collect();
+        let system = order::closure(&system, &options.only);
+        let config = environment::configure(&system, &directory)
+            .map_err(|error| reasons.push(error.into()))
+            .unwrap_or_default();
+        let programs = Programs::of_this_machine();
+        let held = Held::reserve(&system, &state, &programs, options.new_ports, &mut reasons);
+        let (Some(held), true) = (held, reasons.is_empty()) else {
+            return Err(StartError::of(reasons));
+        };
+        let refuse = |reason: Reason| StartError::of(vec![reason]);
+        let logs = LogStore::open(&state.logs(), LogLimits::default())
+            .map_err(|error| refuse(Reason::Logs(error)))?;
+        let scopes = Scopes::open(&lock, &state.socket()).await.map_err(|e| refuse(e.into()))?;
+        let run = Arc::new(Run {
+            board: watch::Sender::new(Board::default()),
+            held: Mutex::new(held),
+            commands: tokio::sync::Mutex::default(),
+            tasks: tokio::sync::RwLock::default(),
+            stop: watch::Sender::new(None),
+            finished: watch::Sender::new(None),
+            lock: Mutex::new(Some(lock)),
+            system,
+            directory,
+            state,
+            scopes,
+            logs,
+            config,
+            programs,
+        });
+        run.open_fronts().map_err(refuse)?;
+        tokio::spawn(stop::when_told(Arc::clone(&run)));
+        tokio::spawn(boot::boot(Arc::clone(&run)));
+        Ok(Self(run))
+    }
+
+    /// The graph that runs.
+    pub fn system(&self) -> &System {
+        &self.0.system
+    }
+
+    /// The system as a whole.
+    pub fn status(&self) -> SystemStatus {
+        let (state, detail) = self.0.board.borrow().system_state();
+        SystemStatus {
+            name: self.0.system.name.clone(),
+            directory: self.0.directory.display().to_string(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state,
+            detail,
+            routes: self.0.routes(),
+        }
+    }
+
+    /// Every replica, and every server of a resource.
+    pub fn processes(&self) -> Vec<ProcessStatus> {
+        self.0.board.borrow().statuses()
+    }
+
+    /// Tells of changes from now on.
+    pub fn changes(&self) -> Changes {
+        Changes(self.0.board.subscribe())
+    }
+
+    /// The system's log.
+    pub fn logs(&self) -> &LogStore {
+        &self.0.logs
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(&self.0.system.name).finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// Waits for the next change; `false`: there will be none.
+    pub async fn next(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+impl Run {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // What a panic left behind is still the truth about what runs.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let held = self.held();
+        let route = |service: &updraft_system::Service| {
+            let path = service.route.as_ref()?;
+            let port = held.reservations.get(service.name.as_str())?.port;
+            let url = format!("http://127.0.0.1:{port}{path}");
+            Some(Route { service: service.name.clone(), url })
+        };
+        self.system.services.values().filter_map(route).collect()
+    }
+
+    fn open_fronts(&self) -> Result<(), Reason> {
+        let mut held = self.held();
+        for name in self.system.services.keys() {
+            let Some(reservation) = held.reservations.get(name.as_str()) else { continue };
+            let front = Front::open(reservation.port, name.clone(), self.board.subscribe())
+                .map_err(|error| Reason::Front(name.to_string(), error))?;
+            held.fronts.insert(name.clone(), front);
+        }
+        Ok(())
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        self.board.send_modify(|board| {
+            // Why it failed is to be seen until the end.
+            if !matches!(board.stage, Stage::Failed(_)) {
+                board.stage = stage;
+            }
+        });
+    }
+
+    /// Resolves when the run is told to stop.
+    async fn told_to_stop(&self) {
+        // The sender lives in `self`.
+        drop(self.stop.subscribe().wait_for(Option::is_some).await);
+    }
+}
+
+impl Held {
+    /// Reserves every port and plans every resource; what cannot be had goes to `reasons`.
+    fn reserve(
+        system: &System,
+        state: &StateDir,
+        programs: &Programs,
+        new_ports: bool,
+        reasons: &mut Vec<Reason>,
+    ) -> Option<Self> {
+        let attachments =
+            Attachments::load(state.root()).map_err(|error| reasons.push(error.into())).ok()?;
+        let mut held = Self {
+            ports: Ports::open(state.identity(), state.ports(), new_ports),
+            reservations: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            attachments,
+            resources: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+        };
+        let mut owners = Vec::new();
+        for service in system.services.values() {
+            if service.has_address() {
+                owners.push(service.name.to_string());
+            }
+            for process in service.processes.values() {
+                let sources = (1..=process.scale).map(|n| plans::source(service, process, n));
+                owners.extend(sources.map(|source| source.to_string()));
+            }
+        }
+        for owner in owners {
+            if let Err(error) = held.port(&owner) {
+                reasons.push(error.into());
+            }
+        }
+        held.plan_resources(system, state, programs, reasons);
+        Some(held)
+    }
+
+    /// Plans all resources, each at its own port where it runs a server.
+    fn plan_resources(
+        &mut self,
+        system: &System,
+        state: &StateDir,
+        programs: &Programs,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let attachments = self.attachments.clone();
+        let planner = Planner {
+            resources: &system.resources,
+            directory: &state.resources(),
+            attachments: &attachments,
+            programs,
+        };
+        for resource in system.resources.values() {
+            let port = match planner.runs_server(resource) {
+                true => self.port(resource.name.as_str()),
+                false => Ok(0),
+            };
+            let plan =
+                port.map_err(Reason::from).and_then(|port| Ok(planner.plan(resource, port)?));
+            match plan {
+                Ok(plan) => drop(self.resources.insert(resource.name.clone(), plan)),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+    }
+
+    /// The port of `owner`, reserved as long as the run lasts.
+    fn port(&mut self, owner: &str) -> Result<u16, crate::ports::PortError> {
+        if let Some(reservation) = self.reservations.get(owner) {
+            return Ok(reservation.port);
+        }
+        let reservation = self.ports.reserve(owner)?;
+        let port = reservation.port;
+        self.reservations.insert(owner.to_owned(), reservation);
+        Ok(port)
+    }
+}

@@ -1,0 +1,32 @@
+//! Runs a system on one machine: process scopes, ports, local resources, builds,
+//! supervision and logs. No daemon, no container engine.
+
+mod backoff;
+mod board;
+mod build;
+mod durable;
+mod engine;
+mod environment;
+mod front;
+pub mod logs;
+mod ports;
+mod probe;
+mod replica;
+mod resource;
+mod scope;
+mod state_dir;
+
+pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, RunningBuild};
+pub use engine::{
+    Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
+};
+pub use ports::PortError;
+pub use resource::{
+    AttachError, Attachments, InvalidUrl, NotReady, Planner, Programs, ResourceError, ResourcePlan,
+    ResourceUrl, ServerPlan, ServerReady,
+};
+pub use scope::{
+    CommandPlan, Exit, Output, ProcessId, SCOPE_VARIABLE, Scope, ScopeError, Scopes, StopSignal,
+    guard_main,
+};
+pub use state_dir::{StateDir, StateDirError, StateLock};

@@ -1,0 +1,233 @@
+//! The validated graph of a system: what the manifest means once it is sound.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigKey, Name};
+
+/// A system of services and the resources they need. Every reference inside
+/// it is known to resolve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct System {
+    /// The system's name.
+    pub name: Name,
+    /// Attached resources.
+    pub resources: BTreeMap<Name, Resource>,
+    /// Services.
+    pub services: BTreeMap<Name, Service>,
+}
+
+/// An attached resource: a capability or a server, never an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its name; `<NAME>_URL` is what a service that needs it receives.
+    pub name: Name,
+    /// What it is.
+    pub kind: ResourceKind,
+}
+
+/// The kinds of resources. The first four are capabilities with an embedded
+/// default that needs nothing installed, the last three are servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A relational database; embedded: one SQLite file.
+    Sql,
+    /// A cache; embedded: inside each process.
+    Cache,
+    /// A job queue; embedded: tables in a SQLite database.
+    Queue {
+        /// The `sql` resource whose database holds the queue, so that a job can be
+        /// enqueued in the transaction that causes it. `None`: a database of its own.
+        on: Option<Name>,
+        /// How often a job is tried before it is a dead letter.
+        max_attempts: u32,
+    },
+    /// Files by name; embedded: a directory.
+    Blob,
+    /// A PostgreSQL server.
+    Postgres {
+        /// Required major version, for example `15`.
+        version: Option<String>,
+    },
+    /// A Redis server.
+    Redis {
+        /// Required major version, for example `7`.
+        version: Option<String>,
+    },
+    /// A NATS server with JetStream.
+    Nats {
+        /// Required version prefix, for example `2.9` or `2`.
+        version: Option<String>,
+    },
+}
+
+/// One service: a codebase with its process types and tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name; `<NAME>_URL` is what a service that needs it receives.
+    pub name: Name,
+    /// Its folder, relative to the manifest.
+    pub path: PathBuf,
+    /// How its artefact is made.
+    pub build: Build,
+    /// Its process types by name. `run = "…"` in the manifest is the type `web`.
+    pub processes: BTreeMap<Name, Process>,
+    /// Its admin tasks by name.
+    pub tasks: BTreeMap<Name, Task>,
+    /// What it needs: each an edge of the graph. Cycles are allowed.
+    pub needs: Vec<Need>,
+    /// What must be ready, or done, before its processes start. Never a cycle.
+    pub after: Vec<After>,
+    /// The path under which the service is public.
+    pub route: Option<String>,
+    /// The contract of its configuration; values live elsewhere.
+    pub config: BTreeMap<String, ConfigKey>,
+}
+
+impl Service {
+    /// Whether other services can reach it: it has a process type `web`.
+    pub fn has_address(&self) -> bool {
+        self.processes.contains_key(&Name::web())
+    }
+}
+
+/// How the artefact of a service is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Build {
+    /// The source is the artefact.
+    None,
+    /// `cargo build --release`; the executables come first in `PATH`.
+    Cargo,
+    /// A shell command.
+    Command {
+        /// The command line, run in the service's folder.
+        run: String,
+        /// Files and folders that must exist afterwards, relative to the service.
+        keep: Vec<PathBuf>,
+    },
+}
+
+/// One process type of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name: `web`, `worker`, …
+    pub name: Name,
+    /// The command line.
+    pub run: String,
+    /// When it may receive work.
+    pub ready: Probe,
+    /// When it must be restarted; `None`: only when it exits.
+    pub live: Option<Liveness>,
+    /// How many copies run.
+    pub scale: u32,
+    /// From SIGTERM to SIGKILL.
+    pub stop: Duration,
+}
+
+/// When a process is ready, and how long it may take to boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// The boot budget: a process that is not ready by then is restarted.
+    pub within: Duration,
+    /// From one probe to the next.
+    pub every: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// After so many failures in a row a ready process is unready again.
+    pub failures: u32,
+}
+
+/// What a readiness probe asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    /// `GET` of this path on the process's port gives 200 to 399.
+    Http(String),
+    /// A TCP connection to the process's port opens.
+    Tcp,
+    /// A line of its output matches this regular expression.
+    Log(String),
+    /// It runs.
+    Started,
+}
+
+/// When a ready process is taken for dead: `GET` of `path` fails `failures` times in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liveness {
+    /// The path asked on the process's port.
+    pub path: String,
+    /// From one probe to the next.
+    pub every: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// Failures in a row that make it dead.
+    pub failures: u32,
+}
+
+/// An admin task of a service, run in the environment of its processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub name: Name,
+    /// The command line.
+    pub run: String,
+    /// When it runs.
+    pub when: TaskTrigger,
+    /// It is killed after so long; `None`: never.
+    pub timeout: Option<Duration>,
+}
+
+/// When a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskTrigger {
+    /// When somebody calls `updraft task`.
+    Manual,
+    /// Once at each `up`, before the processes of its service start; its failure stops them.
+    Release,
+}
+
+/// One edge of the graph: what a service needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The service or resource at the other end.
+    pub target: Target,
+}
+
+/// The end of an edge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// A service.
+    Service(Name),
+    /// A resource.
+    Resource(Name),
+}
+
+impl Target {
+    /// The name at the end of the edge.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Service(name) | Self::Resource(name) => name,
+        }
+    }
+}
+
+/// What the start of a service waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// All processes of a service are ready.
+    Service(Name),
+    /// One process type is ready.
+    Process(Name, Name),
+    /// A task with `when = "release"` has succeeded.
+    Task(Name, Name),
+}

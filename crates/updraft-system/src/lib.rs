@@ -1,0 +1,32 @@
+//! The manifest `updraft.toml`, the validated graph it becomes, and every type
+//! that crosses a process boundary.
+//!
+//! This crate does no I/O, knows no runtime and never fails for a reason that is
+//! not in its input: text comes in, a [`System`] or a list of [`Problem`]s goes out.
+
+mod config;
+mod control;
+pub mod duration;
+mod graph;
+mod log;
+mod manifest;
+mod name;
+mod problem;
+mod status;
+
+pub use config::{ConfigKey, ConfigProblem, ConfigType};
+pub use control::{
+    AttachRequest, ControlProblem, RestartRequest, StopRequest, SystemEnd, SystemEvent, TaskEvent,
+    TaskRequest,
+};
+pub use graph::{
+    After, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Service,
+    System, Target, Task, TaskTrigger,
+};
+pub use log::{LogLine, LogSelector, LogSource, LogStream};
+pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
+pub use name::{InvalidName, Name, nearest};
+pub use problem::{Problem, Span};
+pub use status::{
+    ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
+};

@@ -1,0 +1,419 @@
+//! The one table of the manifest's keys. The checker refuses what is not in it,
+//! and the JSON Schema and `docs/reference/manifest.md` are made from it, so that
+//! the three cannot tell different stories.
+
+use super::shape::{Absent, Key, Label, Record, Shape, Tagged, Unbuilt, Variant};
+
+use Absent::{Means, Required};
+
+/// Most copies of one process type on one machine.
+pub(super) const SCALE_MAX: i64 = 1000;
+/// How often a job of a queue is tried, where the manifest does not say.
+pub(super) const MAX_ATTEMPTS: u32 = 5;
+
+/// The whole file.
+pub(super) static MANIFEST: Record = Record {
+    title: "The file",
+    doc: "One file describes one system. Names are lower-case letters, digits and `-`, \
+          starting with a letter, at most 63 characters.",
+    keys: &[
+        key("system", Shape::Name, Required, "The system's name."),
+        key(
+            "resource",
+            Shape::Map(Label::Name("resource"), &Shape::Tagged(&RESOURCE)),
+            Means("none"),
+            "The attached resources by name.",
+        ),
+        key(
+            "service",
+            Shape::Map(Label::Name("service"), &Shape::Record(&SERVICE)),
+            Means("none"),
+            "The services by name.",
+        ),
+        key("check", Shape::Unbuilt(&CHECK), Means("none"), "What an audit cannot guess."),
+        key("deploy", Shape::Unbuilt(&DEPLOY), Means("none"), "How deploys differ in shape."),
+    ],
+    exactly_one: &[],
+};
+
+static RESOURCE: Tagged = Tagged {
+    title: "`[resource]`",
+    doc: "An attached resource is a capability or a server, never an address. A service that \
+          needs it receives `<NAME>_URL`. A service and a resource cannot share a name.",
+    tag: "kind",
+    variants: &[
+        built("sql", "A relational database; one SQLite file, nothing to install.", &[]),
+        built("cache", "A cache inside each process, nothing to install.", &[]),
+        built("queue", "A job queue in a SQL database, nothing to install.", QUEUE_KEYS),
+        built("blob", "Files by name in a directory, nothing to install.", &[]),
+        built("postgres", "A PostgreSQL server; the installed program is run.", VERSION_KEYS),
+        built("redis", "A Redis server; the installed program is run.", VERSION_KEYS),
+        built("nats", "A NATS server with JetStream; the installed program is run.", VERSION_KEYS),
+        Variant {
+            name: "smtp",
+            doc: "A mail server.",
+            keys: &[key("local", Shape::Word(&["capture"]), Means("none"), "Where mail goes.")],
+            unbuilt: Some(
+                "give the service a variable of its own: `config = { SMTP_URL = \"url\" }`",
+            ),
+        },
+    ],
+};
+
+const QUEUE_KEYS: &[Key] = &[
+    key(
+        "on",
+        Shape::Name,
+        Means("the only `sql` resource; without one a database of its own"),
+        "The `sql` resource whose database holds the queue, so that a job can be enqueued \
+         in the transaction that causes it.",
+    ),
+    key(
+        "max_attempts",
+        Shape::Whole { least: 1, most: 1000 },
+        Means("5"),
+        "How often a job is tried before it is a dead letter.",
+    ),
+];
+
+const VERSION_KEYS: &[Key] = &[key(
+    "version",
+    Shape::Version,
+    Means("any"),
+    "The version that the installed program must have, or its beginning.",
+)];
+
+static SERVICE: Record = Record {
+    title: "`[service.NAME]`",
+    doc: "A service is one codebase with its process types and tasks.",
+    keys: &[
+        key("path", Shape::Path, Means("`.`"), "Its folder, relative to the manifest."),
+        key(
+            "build",
+            Shape::Either(&[Shape::Word(&["cargo"]), Shape::Record(&BUILD)]),
+            Means("nothing is built"),
+            "How its artefact is made; `\"cargo\"` builds in release mode and puts the \
+             executables first in `PATH`.",
+        ),
+        key("run", Shape::Command, Means("see `process`"), "The command of its process `web`."),
+        key(
+            "process",
+            Shape::Map(
+                Label::Name("process"),
+                &Shape::Either(&[Shape::Command, Shape::Record(&PROCESS)]),
+            ),
+            Means("see `run`"),
+            "Its process types by name; the one named `web` is where its URL leads.",
+        ),
+        key(
+            "needs",
+            Shape::List(&Shape::Text),
+            Means("none"),
+            "Services and resources that it calls: for each it receives `<NAME>_URL`, and \
+             `DATABASE_URL` for its only `sql` or `postgres`. Cycles are allowed.",
+        ),
+        key(
+            "after",
+            Shape::List(&Shape::Text),
+            Means("none"),
+            "What must be ready before its release tasks and its processes start: \
+             `service`, `service.process`, or `service.task` for a release task.",
+        ),
+        key("route", Shape::UrlPath, Means("not public"), "The path under which it is public."),
+        key(
+            "config",
+            Shape::Map(
+                Label::Variable,
+                &Shape::Either(&[Shape::Word(CONFIG_TYPES), Shape::Record(&CONFIG)]),
+            ),
+            Means("none"),
+            "The contract of its configuration; the values live elsewhere.",
+        ),
+        key(
+            "task",
+            Shape::Map(Label::Name("task"), &Shape::Record(&TASK)),
+            Means("none"),
+            "Its admin tasks by name.",
+        ),
+        key("api", Shape::Unbuilt(&API), Means("none"), "Its contract."),
+        key("function", Shape::Unbuilt(&FUNCTION), Means("none"), "Its functions by name."),
+    ],
+    exactly_one: &["run", "process"],
+};
+
+static BUILD: Record = Record {
+    title: "`build = { … }`",
+    doc: "How the artefact of a service is made by a command.",
+    keys: &[
+        key("run", Shape::Command, Required, "The command, run in the service's folder."),
+        key(
+            "keep",
+            Shape::List(&Shape::Path),
+            Means("none"),
+            "Files and folders that must exist afterwards, relative to the service.",
+        ),
+        key(
+            "reproducible",
+            Shape::Unbuilt(&Unbuilt {
+                shape: Shape::Bool,
+                what: "a check that a build is reproducible",
+                instead: "leave `reproducible` out",
+            }),
+            Means("none"),
+            "Whether two builds must be equal.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+static PROCESS: Record = Record {
+    title: "`[service.NAME.process]`",
+    doc: "A process type is text, which is its command, or a table.",
+    keys: &[
+        key("run", Shape::Command, Required, "The command, run in the service's folder."),
+        key(
+            "ready",
+            Shape::Either(&[Shape::UrlPath, Shape::Record(&READY)]),
+            Means("`web`: its port opens; any other: it runs"),
+            "When it may receive work; text is the path of an HTTP probe.",
+        ),
+        key(
+            "live",
+            Shape::Either(&[Shape::UrlPath, Shape::Record(&LIVE)]),
+            Means("it is restarted only when it exits"),
+            "When it is taken for dead and restarted; text is the path of an HTTP probe.",
+        ),
+        key(
+            "scale",
+            Shape::Either(&[Shape::Whole { least: 0, most: SCALE_MAX }, Shape::Unbuilt(&SCALE)]),
+            Means("1"),
+            "How many copies run.",
+        ),
+        key(
+            "stop",
+            Shape::Duration { zero: true },
+            Means("\"10s\""),
+            "How long it may take to end after SIGTERM, before SIGKILL.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+static READY: Record = Record {
+    title: "`ready = { … }`",
+    doc: "A readiness probe asks one thing: `http`, `tcp` or `log`.",
+    keys: &[
+        key("http", Shape::UrlPath, Means("none"), "`GET` of this path gives 200 to 399."),
+        key("tcp", Shape::True, Means("none"), "A connection to its port opens."),
+        key("log", Shape::Regex, Means("none"), "A line of its output matches."),
+        key(
+            "within",
+            Shape::Duration { zero: false },
+            Means("\"60s\""),
+            "Its boot budget: a process that is not ready by then is restarted.",
+        ),
+        key("every", Shape::Duration { zero: false }, Means("\"1s\""), EVERY),
+        key("timeout", Shape::Duration { zero: false }, Means("\"1s\""), PROBE_TIMEOUT),
+        key(
+            "failures",
+            Shape::Whole { least: 1, most: 1000 },
+            Means("3"),
+            "Failures in a row after which a ready process is unready again.",
+        ),
+    ],
+    exactly_one: &["http", "tcp", "log"],
+};
+
+static LIVE: Record = Record {
+    title: "`live = { … }`",
+    doc: "A liveness probe asks a process that was ready once.",
+    keys: &[
+        key("http", Shape::UrlPath, Required, "`GET` of this path gives 200 to 399."),
+        key("every", Shape::Duration { zero: false }, Means("\"10s\""), EVERY),
+        key("timeout", Shape::Duration { zero: false }, Means("\"1s\""), PROBE_TIMEOUT),
+        key(
+            "failures",
+            Shape::Whole { least: 1, most: 1000 },
+            Means("3"),
+            "Failures in a row after which the process is restarted.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+const EVERY: &str = "From one probe to the next.";
+const PROBE_TIMEOUT: &str = "How long one probe may take.";
+
+/// The types of configuration variables.
+pub(super) const CONFIG_TYPES: &[&str] =
+    &["string", "secret", "url", "bool", "int", "float", "duration"];
+
+static CONFIG: Record = Record {
+    title: "`config = { VARIABLE = { … } }`",
+    doc: "A variable is text, which is its type, or a table. Its name is upper-case letters, \
+          digits and `_`. `PORT`, `HOST` and names that start with `UPDRAFT_` are Updraft's own.",
+    keys: &[
+        key("type", Shape::Word(CONFIG_TYPES), Means("see `one_of`"), "What a value must be."),
+        key("one_of", Shape::List(&Shape::Text), Means("see `type`"), "The values allowed."),
+        key("min", Shape::Number, Means("none"), "The least `int` or `float`."),
+        key("max", Shape::Number, Means("none"), "The greatest `int` or `float`."),
+        key(
+            "default",
+            Shape::Scalar,
+            Means("the variable is required"),
+            "The value where none is given; a `secret` has none.",
+        ),
+    ],
+    exactly_one: &["type", "one_of"],
+};
+
+static TASK: Record = Record {
+    title: "`[service.NAME.task]`",
+    doc: "A task runs once, in the environment of the service's processes.",
+    keys: &[
+        key("run", Shape::Command, Required, "The command, run in the service's folder."),
+        key(
+            "when",
+            Shape::Word(&["manual", "release"]),
+            Means("\"manual\""),
+            "`release`: at each `up`, before the service's processes start; its failure \
+             stops them. `manual`: when somebody asks.",
+        ),
+        key(
+            "timeout",
+            Shape::Duration { zero: false },
+            Means("none"),
+            "After so long it is killed.",
+        ),
+        key("every", Shape::Unbuilt(&TASK_EVERY), Means("none"), "A schedule."),
+        key("overlap", Shape::Unbuilt(&TASK_OVERLAP), Means("none"), "What two runs do."),
+        key("tty", Shape::Unbuilt(&TASK_TTY), Means("none"), "Whether it wants a terminal."),
+    ],
+    exactly_one: &[],
+};
+
+static TASK_EVERY: Unbuilt = Unbuilt {
+    shape: Shape::Text,
+    what: "a task on a schedule",
+    instead: "leave `every` out and let cron call the task",
+};
+
+static TASK_OVERLAP: Unbuilt = Unbuilt {
+    shape: Shape::Word(&["skip", "queue", "allow"]),
+    what: "a task on a schedule",
+    instead: "leave `overlap` out",
+};
+
+static TASK_TTY: Unbuilt =
+    Unbuilt { shape: Shape::Bool, what: "a task with a terminal", instead: "leave `tty` out" };
+
+static SCALE: Unbuilt = Unbuilt {
+    shape: Shape::Record(&Record {
+        title: "`scale = { … }`",
+        doc: "Between which bounds the number of copies follows the load.",
+        keys: &[
+            key("min", Shape::Whole { least: 0, most: SCALE_MAX }, Required, "Fewest copies."),
+            key("max", Shape::Whole { least: 0, most: SCALE_MAX }, Required, "Most copies."),
+            key("cpu", Shape::Text, Means("none"), "The load aimed at."),
+            key("queue", Shape::Name, Means("none"), "The queue whose length counts."),
+            key("per", Shape::Whole { least: 1, most: i64::MAX }, Means("none"), "Jobs a copy."),
+        ],
+        exactly_one: &[],
+    }),
+    what: "autoscaling",
+    instead: "write a number: `scale = 2`",
+};
+
+static API: Unbuilt = Unbuilt {
+    shape: Shape::Path,
+    what: "the check of a service's contract",
+    instead: "leave `api` out",
+};
+
+static FUNCTION: Unbuilt = Unbuilt {
+    shape: Shape::Map(
+        Label::Name("function"),
+        &Shape::Record(&Record {
+            title: "`[service.NAME.function]`",
+            doc: "A function runs once for each event.",
+            keys: &[
+                key("on", Shape::Text, Required, "The events."),
+                key("run", Shape::Command, Required, "The command."),
+                key("timeout", Shape::Duration { zero: false }, Means("none"), "Its limit."),
+                key("retry", Shape::Whole { least: 0, most: 1000 }, Means("none"), "Tries."),
+            ],
+            exactly_one: &[],
+        }),
+    ),
+    what: "a function on events",
+    instead: "write a process that reads the queue: `[service.NAME.process]`",
+};
+
+static CHECK: Unbuilt = Unbuilt {
+    // The first name is a service, the second a process: `[check.api.web]`.
+    shape: Shape::Map(
+        Label::Name("service"),
+        &Shape::Map(Label::Name("process"), &Shape::Record(&CHECK_PROCESS)),
+    ),
+    what: "the audit",
+    instead: "leave `[check]` out",
+};
+
+static CHECK_PROCESS: Record = Record {
+    title: "`[check.NAME.NAME]`",
+    doc: "What an audit of a process cannot guess.",
+    keys: &[
+        key("slow", Shape::Text, Means("none"), "A request that takes long."),
+        key("journey", Shape::List(&Shape::Any), Means("none"), "Requests that belong together."),
+        key("startup", Shape::Duration { zero: false }, Means("none"), "Its boot budget."),
+        key(
+            "waive",
+            Shape::List(&Shape::Record(&Record {
+                title: "`waive = [{ … }]`",
+                doc: "A finding that is accepted for a time.",
+                keys: &[
+                    key("id", Shape::Text, Required, "The finding."),
+                    key("because", Shape::Text, Required, "The reason."),
+                    key("until", Shape::Date, Means("none"), "The last day."),
+                ],
+                exactly_one: &[],
+            })),
+            Means("none"),
+            "Findings that are accepted.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+static DEPLOY: Unbuilt = Unbuilt {
+    shape: Shape::Map(
+        Label::Name("deploy"),
+        &Shape::Record(&Record {
+            title: "`[deploy.NAME]`",
+            doc: "How one deploy differs in shape.",
+            keys: &[
+                key("target", Shape::Word(&["kubernetes"]), Required, "Where it runs."),
+                key("scale", Shape::Map(Label::Free, &Shape::Any), Means("none"), "Copies."),
+                key("host", Shape::Text, Means("none"), "The public host name."),
+            ],
+            exactly_one: &[],
+        }),
+    ),
+    what: "a deploy to somewhere else",
+    instead: "leave `[deploy]` out and run the system with `updraft up`",
+};
+
+/// The table to which a key belongs that stands in the wrong one.
+pub(super) fn home(name: &str) -> Option<&'static str> {
+    let records = [&SERVICE, &PROCESS, &TASK, &READY, &MANIFEST];
+    let mut holding = records.iter().filter(|one| one.keys.iter().any(|key| key.name == name));
+    holding.next().map(|record| record.title)
+}
+
+const fn key(name: &'static str, shape: Shape, absent: Absent, doc: &'static str) -> Key {
+    Key { name, shape, doc, absent }
+}
+
+const fn built(name: &'static str, doc: &'static str, keys: &'static [Key]) -> Variant {
+    Variant { name, doc, keys, unbuilt: None }
+}

@@ -1,0 +1,98 @@
+//! Builds the process types and tasks of a service, and their probes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::check::Value;
+use super::tree::{self, Tree};
+use crate::{Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
+
+const BOOT_BUDGET: Duration = Duration::from_secs(60);
+const READY_EVERY: Duration = Duration::from_secs(1);
+const LIVE_EVERY: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const FAILURES: u32 = 3;
+const STOP: Duration = Duration::from_secs(10);
+
+/// The process type whose port is where the URL of its service leads.
+pub(super) const WEB: &str = "web";
+
+/// The process types of a service that are sound.
+pub(super) fn all(service: Tree<'_>) -> BTreeMap<Name, Process> {
+    let short = service.text("run").and_then(|(run, _)| Some(plain(WEB.parse().ok()?, run)));
+    let long =
+        service.table("process").named::<Name>().filter_map(|(name, value)| process(name, value));
+    short.into_iter().chain(long).map(|process| (process.name.clone(), process)).collect()
+}
+
+/// A process type of which only the command is told.
+pub(super) fn plain(name: Name, run: &str) -> Process {
+    let kind = if name.as_str() == WEB { ProbeKind::Tcp } else { ProbeKind::Started };
+    let ready = probe(kind, None);
+    Process { name, run: run.to_owned(), ready, live: None, scale: 1, stop: STOP }
+}
+
+fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {
+    if let Some((run, _)) = tree::text(value) {
+        return Some(plain(name, run));
+    }
+    let table = Tree::of(value);
+    let mut process = plain(name, table.text("run")?.0);
+    if let Some(ready) = table.value("ready") {
+        process.ready = readiness(ready)?;
+    }
+    if let Some(live) = table.value("live") {
+        process.live = Some(liveness(live)?);
+    }
+    process.scale = table.whole("scale").unwrap_or(process.scale);
+    process.stop = table.duration("stop").unwrap_or(process.stop);
+    Some(process)
+}
+
+fn readiness<'a>(value: &'a Value<'a>) -> Option<Probe> {
+    if let Some((path, _)) = tree::text(value) {
+        return Some(probe(ProbeKind::Http(path.to_owned()), None));
+    }
+    let table = Tree::of(value);
+    let http = || table.text("http").map(|(path, _)| ProbeKind::Http(path.to_owned()));
+    let log = || table.text("log").map(|(regex, _)| ProbeKind::Log(regex.to_owned()));
+    let tcp = || table.value("tcp").map(|_| ProbeKind::Tcp);
+    Some(probe(http().or_else(log).or_else(tcp)?, Some(table)))
+}
+
+fn probe(kind: ProbeKind, table: Option<Tree<'_>>) -> Probe {
+    let span = |key| table.and_then(|table| table.duration(key));
+    Probe {
+        kind,
+        within: span("within").unwrap_or(BOOT_BUDGET),
+        every: span("every").unwrap_or(READY_EVERY),
+        timeout: span("timeout").unwrap_or(PROBE_TIMEOUT),
+        failures: table.and_then(|table| table.whole("failures")).unwrap_or(FAILURES),
+    }
+}
+
+fn liveness<'a>(value: &'a Value<'a>) -> Option<Liveness> {
+    let table = Tree::of(value);
+    let (path, _) = tree::text(value).or_else(|| table.text("http"))?;
+    Some(Liveness {
+        path: path.to_owned(),
+        every: table.duration("every").unwrap_or(LIVE_EVERY),
+        timeout: table.duration("timeout").unwrap_or(PROBE_TIMEOUT),
+        failures: table.whole("failures").unwrap_or(FAILURES),
+    })
+}
+
+/// The tasks of a service that are sound.
+pub(super) fn tasks(service: Tree<'_>) -> BTreeMap<Name, Task> {
+    let tasks = service.table("task").named::<Name>();
+    tasks.filter_map(|(name, value)| Some((name.clone(), task(name, Tree::of(value))?))).collect()
+}
+
+fn task(name: Name, table: Tree<'_>) -> Option<Task> {
+    let run = table.text("run")?.0.to_owned();
+    let when = match table.text("when").map(|(when, _)| when) {
+        Some("release") => TaskTrigger::Release,
+        _ => TaskTrigger::Manual,
+    };
+    Some(Task { name, run, when, timeout: table.duration("timeout") })
+}

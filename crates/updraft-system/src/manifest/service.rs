@@ -1,0 +1,124 @@
+//! Builds the services of a system.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::references::{self, Index};
+use super::report::Report;
+use super::tree::{self, Tree};
+use super::{config, process};
+use crate::{Build, Name, Service, Span};
+
+/// What a service is given besides `<NAME>_URL` where it needs one database.
+const DATABASE_URL: &str = "DATABASE_URL";
+
+/// The services that are sound.
+pub(super) fn all(
+    root: Tree<'_>,
+    index: &Index<'_>,
+    report: &mut Report<'_>,
+) -> BTreeMap<Name, Service> {
+    let services = root.table("service").named::<Name>();
+    services.map(|(name, value)| (name.clone(), service(name, value, index, report))).collect()
+}
+
+fn service<'a>(
+    name: Name,
+    value: &'a super::check::Value<'a>,
+    index: &Index<'_>,
+    report: &mut Report<'_>,
+) -> Service {
+    let table = Tree::of(value);
+    let processes = process::all(table);
+    check_processes(&name, table, report);
+    let needs = references::needs(table, index, report);
+    let after = references::after(&name, table, index, report);
+    let config = config::contract(table, report);
+    check_urls(table, &needs, index, report);
+    Service {
+        path: PathBuf::from(table.text("path").map_or(".", |(path, _)| path)),
+        build: build(table),
+        processes,
+        tasks: process::tasks(table),
+        needs,
+        after,
+        route: table.text("route").map(|(route, _)| route.to_owned()),
+        config,
+        name,
+    }
+}
+
+fn build(service: Tree<'_>) -> Build {
+    let Some(value) = service.value("build") else {
+        return Build::None;
+    };
+    if tree::text(value).is_some() {
+        return Build::Cargo;
+    }
+    let table = Tree::of(value);
+    let run = table.text("run").map_or("", |(run, _)| run).to_owned();
+    let keep = table.texts("keep").map(|(path, _)| PathBuf::from(path)).collect();
+    Build::Command { run, keep }
+}
+
+/// What the processes and tasks of a service must be to each other.
+fn check_processes(name: &Name, service: Tree<'_>, report: &mut Report<'_>) {
+    let processes = service.table("process");
+    if let Some(value) = service.value("process")
+        && value.get_ref().as_table().is_some_and(|table| table.is_empty())
+    {
+        let message = format!("`{name}` has no process");
+        let help = "add one: `web = \"…\"`".to_owned();
+        report.add("manifest::missing", value.span(), message, "empty", help);
+    }
+    for (task, span, _) in service.table("task").entries() {
+        let twin = processes.value(task).is_some()
+            || (task == process::WEB && service.value("run").is_some());
+        if twin {
+            let message = format!("`{task}` is a process of `{name}` already");
+            let help = "give the task another name".to_owned();
+            report.add("manifest::name_clash", span, message, "the same name", help);
+        }
+    }
+    let has_web = service.value("run").is_some() || processes.value(process::WEB).is_some();
+    if let (Some(span), false, false) = (service.key_span("route"), has_web, report.is_damaged()) {
+        let message = format!("`{name}` has a route and no process `web` that could serve it");
+        let help = "call the process that listens on `PORT` `web`".to_owned();
+        report.add("manifest::nothing_listens", span, message, "leads nowhere", help);
+    }
+}
+
+/// No variable may be given twice: by the contract, by the name of a need, or as
+/// the `DATABASE_URL` of the only database.
+fn check_urls(
+    service: Tree<'_>,
+    needs: &[crate::Need],
+    index: &Index<'_>,
+    report: &mut Report<'_>,
+) {
+    let names = || needs.iter().map(|need| need.target.name());
+    let mut provided: BTreeMap<String, &Name> =
+        names().map(|name| (format!("{}_URL", name.to_env()), name)).collect();
+    let databases: Vec<_> = names().filter(|name| index.is_database(name.as_str())).collect();
+    if let [only] = databases.as_slice()
+        && let Some(other) = provided.insert(DATABASE_URL.to_owned(), *only)
+        && other != *only
+        && let Some((_, span)) = service.texts("needs").find(|(text, _)| *text == other.as_str())
+    {
+        let message = format!("`{DATABASE_URL}` would lead to `{other}` and to `{only}`");
+        let help = format!("rename `{other}`: the only database that a service needs has that URL");
+        report.add("manifest::name_clash", span, message, "the same variable", help);
+    }
+    for (variable, span, _) in service.table("config").entries() {
+        if let Some(need) = provided.get(variable) {
+            clash(variable, need, span, report);
+        }
+    }
+}
+
+fn clash(variable: &str, need: &Name, span: Span, report: &mut Report<'_>) {
+    let message =
+        format!("`{variable}` is given to the service already, because it needs `{need}`");
+    let help = format!("leave `{variable}` out of the contract");
+    report.add("manifest::name_clash", span, message, "given twice", help);
+}

@@ -1,0 +1,180 @@
+//! What is found wrong, and where: golden files, read by eye.
+
+use updraft_system::{Problem, parse_manifest};
+
+/// The problems as a person would want to see them in a terminal.
+pub(crate) fn draw(text: &str, problems: &[Problem]) -> String {
+    let mut drawn = String::new();
+    for problem in problems {
+        let (line, column) = problem.line_column(text);
+        let source = text.lines().nth(line - 1).unwrap_or_default();
+        let length = text[problem.span.clone()].lines().next().unwrap_or_default().chars().count();
+        let indent = " ".repeat(column - 1);
+        let marks = "^".repeat(length.max(1));
+        drawn += &format!("{line}:{column} {}: {}\n", problem.code, problem.message);
+        drawn += &format!("    {source}\n    {indent}{marks} {}\n", problem.label);
+        if let Some(help) = &problem.help {
+            drawn += &format!("    help: {help}\n");
+        }
+    }
+    drawn
+}
+
+fn found(text: &str) -> String {
+    match parse_manifest(text) {
+        Ok(system) => panic!("nothing was found in\n{text}\n{system:#?}"),
+        Err(problems) => draw(text, &problems),
+    }
+}
+
+#[test]
+fn ten_different_mistakes_are_ten_findings_in_one_report() {
+    let text = "\
+system = \"Shop\"
+
+[resource]
+db   = { kind = \"postgress\" }
+jobs = { kind = \"queue\", attempts = 3 }
+
+[service.web]
+path  = \"../web\"
+run   = \"node server.js\"
+needs = [\"api\"]
+route = \"shop\"
+
+[service.api]
+build = { run = \"make\", keep = \"dist\" }
+needs = [\"db\", \"pricng\"]
+config = { PAGE_SIZE = \"int\", PORT = \"int\" }
+[service.api.process]
+web = { run = \"api serve\", ready = { every = \"5 seconds\", http = \"/readyz\" } }
+
+[service.pricing]
+run = \"\"
+";
+    let problems = parse_manifest(text).unwrap_err();
+    assert_eq!(problems.len(), 10, "{}", draw(text, &problems));
+    let mut codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), 10, "{codes:?}");
+    insta::assert_snapshot!(draw(text, &problems));
+}
+
+#[test]
+fn mistakes_in_the_text_do_not_hide_the_others() {
+    insta::assert_snapshot!(found(
+        "system = shop
+[service.web]
+run = \"serve
+path = \"/abs\"
+needs = [\"nowhere\"]
+[service.web]
+run = \"again\"
+stop = \"5s\"
+[service.api
+run = \"x\"
+"
+    ));
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_name() {
+    // The manifest of the design, with all that it names.
+    insta::assert_snapshot!(found(include_str!("future.toml")));
+}
+
+#[test]
+fn each_kind_of_mistake_has_its_place() {
+    let mut all = String::new();
+    for (title, body) in MISTAKES {
+        let text = format!("system = \"x\"\n{body}\n");
+        all += &format!("# {title}\n{}\n", found(&text));
+    }
+    insta::assert_snapshot!(all);
+}
+
+const MISTAKES: &[(&str, &str)] = &[
+    ("nothing at all", ""),
+    ("neither run nor process", "[service.a]\npath = \"a\""),
+    ("both run and process", "[service.a]\nrun = \"a\"\nprocess = { web = \"a\" }"),
+    ("no process in the table", "[service.a.process]"),
+    ("a key of another table", "[service.a]\nrun = \"a\"\nstop = \"5s\"\nwithin = \"5s\""),
+    ("a name twice", "[service.a]\nrun = \"a\"\n[resource]\na = { kind = \"sql\" }"),
+    ("a key twice", "[service.a]\nrun = \"a\"\nrun = \"b\""),
+    ("a table twice", "[service.a]\nrun = \"a\"\n[service.a]\npath = \"b\""),
+    ("wrong types", "service = 3\nresource = [1]"),
+    ("a list with a wrong item", "[service.a]\nrun = \"a\"\nneeds = [\"a\", 3]"),
+    ("build of a wrong type", "[service.a]\nrun = \"a\"\nbuild = 3"),
+    ("an unknown preset", "[service.a]\nrun = \"a\"\nbuild = \"crago\""),
+    ("reserved names", "[service.updraft]\nrun = \"a\"\n[service.a.process]\nbuild = \"b\""),
+    ("a name to mend", "[service.My_Api]\nrun = \"a\""),
+    ("no kind", "[resource]\ndb = {}"),
+    ("kind of a wrong type", "[resource]\ndb = { kind = 1 }"),
+    ("a key of another kind", "[resource]\ndb = { kind = \"sql\", version = \"1\" }"),
+    ("a bad version", "[resource]\ndb = { kind = \"redis\", version = \">=7\" }"),
+    ("attempts", "[resource]\nq = { kind = \"queue\", max_attempts = 0 }"),
+    (
+        "which database",
+        "[resource]\na = { kind = \"sql\" }\nb = { kind = \"sql\" }\nq = { kind = \"queue\" }",
+    ),
+    (
+        "no such database",
+        "[resource]\nq = { kind = \"queue\", on = \"db\" }\nda = { kind = \"sql\" }",
+    ),
+    (
+        "not a database",
+        "[resource]\nq = { kind = \"queue\", on = \"r\" }\nr = { kind = \"redis\" }",
+    ),
+    (
+        "scale",
+        "[service.a.process]\nweb = { run = \"a\", scale = 1001 }\nb = { run = \"b\", scale = -1 }",
+    ),
+    ("a probe of nothing", "[service.a.process]\nweb = { run = \"a\", ready = {}, live = {} }"),
+    (
+        "a probe of two",
+        "[service.a.process]\nweb = { run = \"a\", ready = { tcp = true, log = \"x\" } }",
+    ),
+    ("tcp = false", "[service.a.process]\nweb = { run = \"a\", ready = { tcp = false } }"),
+    ("a bad pattern", "[service.a.process]\nweb = { run = \"a\", ready = { log = \"(ready\" } }"),
+    ("a bad probe path", "[service.a.process]\nweb = { run = \"a\", ready = \"readyz\" }"),
+    (
+        "spans",
+        "[service.a.process]\nweb = { run = \"a\", stop = \"10\" }\nb = { run = \"b\", ready = { tcp = true, within = \"0s\" } }\nc = { run = \"c\", stop = \"1000h\" }",
+    ),
+    (
+        "paths that lead out",
+        "[service.a]\nrun = \"a\"\npath = \"/srv\"\nbuild = { run = \"b\", keep = [\"a/../../b\"] }",
+    ),
+    (
+        "a circle of three",
+        "[service.a]\nrun = \"a\"\nafter = [\"b\"]\n[service.b]\nrun = \"b\"\nafter = [\"c.web\"]\n[service.c]\nrun = \"c\"\nafter = [\"a\"]\n[service.d]\nrun = \"d\"\nafter = [\"a\"]",
+    ),
+    ("after itself", "[service.a]\nrun = \"a\"\nafter = [\"a\"]"),
+    (
+        "after what cannot be waited for",
+        "[resource]\ndb = { kind = \"sql\" }\n[service.a]\nrun = \"a\"\nafter = [\"db\", \"b.t\", \"b.x\", \"a.m\", \"bb\"]\ntask = { m = { run = \"m\", when = \"release\" } }\n[service.b]\nrun = \"b\"\ntask = { t = { run = \"t\" } }",
+    ),
+    (
+        "given twice",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b\", \"b\"]\nafter = [\"b\", \"b\"]\n[service.b]\nrun = \"b\"",
+    ),
+    (
+        "a need that does not listen",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b\"]\n[service.b.process]\nworker = \"b\"",
+    ),
+    ("a route to nothing", "[service.a]\nroute = \"/\"\n[service.a.process]\nworker = \"a\""),
+    (
+        "the same route",
+        "[service.a]\nrun = \"a\"\nroute = \"/x\"\n[service.b]\nrun = \"b\"\nroute = \"/x/\"",
+    ),
+    (
+        "DATABASE_URL twice",
+        "[resource]\ndatabase = { kind = \"cache\" }\ndb = { kind = \"sql\" }\n[service.a]\nrun = \"a\"\nneeds = [\"db\", \"database\"]\n[service.b]\nrun = \"b\"\nneeds = [\"db\"]\nconfig = { DATABASE_URL = \"url\" }",
+    ),
+    ("a task called like a process", "[service.a]\nrun = \"a\"\ntask = { web = { run = \"x\" } }"),
+    (
+        "configuration",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b\"]\n[service.b]\nrun = \"b\"\n[service.a.config]\nB_URL = \"url\"\nUPDRAFT_X = \"int\"\nlow = \"int\"\nA = \"integer\"\nB = { type = \"int\", default = \"many\" }\nC = { type = \"int\", max = 5, default = 6 }\nD = { one_of = [] }\nE = { one_of = [\"a\", \"a\"], default = \"b\" }\nF = { type = \"secret\", default = \"hunter2\" }\nG = { type = \"url\", min = 1 }\nH = { type = \"int\", min = 1.5 }\nI = { type = \"int\", min = 3, max = 2 }\nJ = { default = 1 }\nK = { type = \"int\", one_of = [\"1\"] }",
+    ),
+];

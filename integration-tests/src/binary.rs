@@ -1,0 +1,68 @@
+//! Where the command under test is, built from the sources beside these tests.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::turn::Turn;
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The folder of cargo's profile, such as `target/debug`: tests are in its `deps`.
+fn profile_folder() -> Result<PathBuf> {
+    let test = env::current_exe().context("a test does not know where it is")?;
+    let profile = test.parent().and_then(Path::parent);
+    Ok(profile.with_context(|| format!("{} is not in a target folder", test.display()))?.into())
+}
+
+/// Cargo's `target`.
+pub fn target_folder() -> Result<PathBuf> {
+    let profile = profile_folder()?;
+    Ok(profile.parent().context("the profile has no folder above it")?.into())
+}
+
+/// The command `updraft` in the profile of these tests, as fresh as its sources: cargo is
+/// asked once per process.
+pub(crate) fn updraft() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let release = profile_folder()?.ends_with("release");
+    built(&BUILT, release)
+}
+
+/// The command `updraft` as users have it, for tests that measure.
+pub(crate) fn optimised_updraft() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    built(&BUILT, true)
+}
+
+fn built(cell: &'static OnceLock<Result<PathBuf, String>>, release: bool) -> Result<&'static Path> {
+    match cell.get_or_init(|| build(release).map_err(|error| format!("{error:#}"))) {
+        Ok(path) => Ok(path),
+        Err(reason) => Err(anyhow!("{reason}")),
+    }
+}
+
+fn build(release: bool) -> Result<PathBuf> {
+    let _one_build_at_a_time = Turn::take("build")?;
+    let target = target_folder()?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "updraft-cli", "--bin", "updraft"]);
+    if release {
+        command.arg("--release");
+    }
+    command.current_dir(repository()).env("CARGO_TARGET_DIR", &target);
+    let output = command.output().context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("updraft cannot be built:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let profile = if release { target.join("release") } else { profile_folder()? };
+    Ok(profile.join("updraft"))
+}

@@ -1,0 +1,20 @@
+//! The end-to-end harness: it knows the built `updraft` binary and the kernel, and
+//! nothing of what is inside.
+
+mod binary;
+pub mod browser;
+pub mod http;
+pub mod processes;
+pub mod programs;
+mod random;
+mod running;
+mod system;
+mod turn;
+mod wait;
+
+pub use binary::{repository, target_folder};
+pub use random::Random;
+pub use running::Running;
+pub use system::{Outcome, Row, TestSystem};
+pub use turn::Turn;
+pub use wait::{eventually, promptly, until};

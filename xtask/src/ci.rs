@@ -1,0 +1,110 @@
+//! The one gate. It stops at the first step that fails, so that the last lines
+//! on the screen are the reason.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{output, repository, setup, tidy};
+
+/// Runs every step in the order in which a mistake is cheapest to find.
+pub(crate) fn run() -> Result<()> {
+    let began = Instant::now();
+    own_step("setup", "what the tests need is installed", setup::run)?;
+    cargo_step("format", &["fmt", "--all", "--check"], &[])?;
+    own_step("tidy", "sizes, names, links, floors, licences", tidy::run)?;
+    cargo_step(
+        "lints",
+        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        &[],
+    )?;
+    cargo_step("build", &["build", "--package", "updraft-cli", "--locked"], &[])?;
+    if cargo_has("nextest") {
+        cargo_step("tests", &["nextest", "run", "--workspace", "--locked"], &[])?;
+    } else {
+        let tests = ["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
+        cargo_step("tests", &tests, &[])?;
+    }
+    cargo_step("doc tests", &["test", "--workspace", "--locked", "--doc"], &[])?;
+    // `--lib`: the command and the published crate are both called `updraft`, and
+    // their pages would overwrite each other.
+    cargo_step(
+        "documentation",
+        &["doc", "--workspace", "--locked", "--no-deps", "--lib"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
+    if cargo_has("deny") {
+        cargo_step(
+            "licences and sources",
+            &["deny", "--offline", "check", "bans", "licenses", "sources"],
+            &[],
+        )?;
+    } else {
+        output::line(
+            "  cargo-deny is not installed: the tidy step has checked licences, bans and sources",
+        );
+    }
+    output::passed("all of it", began.elapsed());
+    Ok(())
+}
+
+/// Takes the measurements, which are no part of the gate: they want a quiet machine.
+pub(crate) fn bench() -> Result<()> {
+    setup::run()?;
+    let bench = ["bench", "--locked", "--package", "integration-tests", "--bench", "benchmarks"];
+    cargo_step("benchmarks", &bench, &[])
+}
+
+fn own_step(name: &'static str, what: &str, body: fn() -> Result<()>) -> Result<()> {
+    output::step(name, what);
+    let began = Instant::now();
+    body().with_context(|| format!("the step `{name}` failed"))?;
+    output::passed(name, began.elapsed());
+    Ok(())
+}
+
+fn cargo_step(name: &'static str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
+    let prefix: String = variables.iter().map(|(key, value)| format!("{key}='{value}' ")).collect();
+    let shown = format!("{prefix}cargo {}", arguments.join(" "));
+    output::step(name, &shown);
+    let began = Instant::now();
+    let status = cargo()
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .status()
+        .with_context(|| format!("the step `{name}` could not start cargo"))?;
+    ensure!(status.success(), "the step `{name}` failed ({status}); run it again with: {shown}");
+    output::passed(name, began.elapsed());
+    Ok(())
+}
+
+/// Whether `cargo NAME` exists on this machine.
+fn cargo_has(name: &str) -> bool {
+    cargo()
+        .args([name, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Names the first missing part of the toolchain, with the command that adds it.
+pub(crate) fn require_components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !cargo_has(subcommand) {
+            bail!(setup::Lacking(format!(
+                "the toolchain has no {component}; run: rustup component add {component}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The cargo that runs this chore, at the root of the repository.
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository::root());
+    command
+}

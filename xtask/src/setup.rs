@@ -1,0 +1,165 @@
+//! Finds what the tests need beyond a Rust toolchain: real servers, a browser, Python.
+//! Missing packages are installed when this user may, and named exactly when not.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{ci, output};
+
+/// A program that tests start, and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "postgres", package: "postgresql", purpose: "resources of kind postgres" },
+    Tool { program: "redis-server", package: "redis-server", purpose: "resources of kind redis" },
+    Tool { program: "nats-server", package: "nats-server", purpose: "resources of kind nats" },
+    Tool { program: "chromium", package: "chromium", purpose: "the shop's page" },
+    Tool { program: "chromedriver", package: "chromium-driver", purpose: "the shop's page" },
+    Tool { program: "python3", package: "python3", purpose: "the shop's pricing service" },
+    Tool { program: "unshare", package: "util-linux", purpose: "postgres started by root" },
+    Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
+];
+
+/// Something this machine lacks; the chore ends with exit code 4.
+#[derive(Debug)]
+pub(crate) struct Lacking(pub(crate) String);
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+/// Installs what is missing, or says which command does.
+pub(crate) fn run() -> Result<()> {
+    ci::require_components()?;
+    let missing = missing();
+    if missing.is_empty() {
+        output::line("  everything that the tests need is installed");
+        return Ok(());
+    }
+    for tool in &missing {
+        output::line(&format!("  {} is missing (for {})", tool.program, tool.purpose));
+    }
+    let packages = packages(&missing);
+    let Some(elevation) = elevation() else {
+        bail!(Lacking(advice(&packages)));
+    };
+    install(&elevation, &packages)?;
+    let still: Vec<_> = self::missing().iter().map(|tool| tool.program).collect();
+    ensure!(still.is_empty(), "still missing after the installation: {}", still.join(", "));
+    Ok(())
+}
+
+fn advice(packages: &[&str]) -> String {
+    let list = packages.join(" ");
+    if find("apt-get").is_some() {
+        format!(
+            "the tests need more programs; run: sudo apt-get install --no-install-recommends {list}"
+        )
+    } else {
+        format!("the tests need more programs; install what Debian calls: {list}")
+    }
+}
+
+fn packages(missing: &[&Tool]) -> Vec<&'static str> {
+    let mut packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    packages
+}
+
+/// The words to put before `apt-get`; `None` where this user may not install.
+fn elevation() -> Option<Vec<&'static str>> {
+    find("apt-get")?;
+    if quiet("test", &["-w", "/var/lib/dpkg"]) {
+        return Some(Vec::new());
+    }
+    quiet("sudo", &["--non-interactive", "true"]).then(|| vec!["sudo", "--non-interactive"])
+}
+
+fn install(elevation: &[&str], packages: &[&str]) -> Result<()> {
+    for arguments in [
+        vec!["apt-get", "update", "--quiet"],
+        [&["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"], packages].concat(),
+    ] {
+        // `env` carries the variable through sudo, which drops the caller's.
+        let words = [elevation, &["env", "DEBIAN_FRONTEND=noninteractive"], &arguments].concat();
+        let shown = words.join(" ");
+        output::line(&format!("  {shown}"));
+        let (program, rest) = words.split_first().context("an empty command")?;
+        let status = Command::new(program)
+            .args(rest)
+            .stdin(Stdio::null())
+            .status()
+            .with_context(|| format!("{program} could not be started"))?;
+        if !status.success() {
+            bail!(Lacking(format!("{shown} failed ({status}); {}", advice(packages))));
+        }
+    }
+    Ok(())
+}
+
+fn missing() -> Vec<&'static Tool> {
+    TOOLS.iter().filter(|tool| find(tool.program).is_none()).collect()
+}
+
+/// Where a program is: on `PATH`, in the folders of administrators, or where
+/// Debian keeps the programs of each PostgreSQL version.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .chain(versions.map(|version| version.path().join("bin")))
+        .map(|folder| folder.join(program))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(file).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+fn quiet(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_where_debian_puts_it() {
+        assert!(find("sh").is_some());
+        assert_eq!(find("no-such-program-anywhere"), None);
+    }
+
+    #[test]
+    fn the_advice_names_every_missing_package_once() {
+        let missing: Vec<_> = TOOLS.iter().chain(TOOLS.last()).collect();
+        let advice = advice(&packages(&missing));
+        for tool in TOOLS {
+            assert_eq!(
+                advice.matches(&format!(" {}", tool.package)).count(),
+                if tool.package == "chromium" { 2 } else { 1 }
+            );
+        }
+    }
+}
