@@ -62,30 +62,63 @@ impl Body for LineStream {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let mut frame = BytesMut::new();
         loop {
-            match self.lines.poll_recv(cx) {
-                Poll::Ready(Some(line)) => {
-                    frame.put(line);
-                    if frame.len() >= FRAME_BYTES {
-                        break;
-                    }
-                    continue;
-                }
-                Poll::Ready(None) => break,
-                Poll::Pending => {}
+            // Only the source below fills the channel, so there is nothing to wait for here;
+            // and unlike `poll_recv` this gets the lines out when the task's budget is spent.
+            while frame.len() < FRAME_BYTES
+                && let Ok(line) = self.lines.try_recv()
+            {
+                frame.put(line);
+            }
+            if frame.len() >= FRAME_BYTES {
+                break;
             }
             let Some(source) = &mut self.source else { break };
             match source.as_mut().poll(cx) {
                 Poll::Ready(()) => self.source = None,
-                // It may have sent lines before it had to wait.
-                Poll::Pending if self.lines.is_empty() => {
-                    if frame.is_empty() {
-                        return Poll::Pending;
-                    }
-                    break;
-                }
-                Poll::Pending => {}
+                // It sent lines before it had to wait.
+                Poll::Pending if !self.lines.is_empty() => {}
+                Poll::Pending if frame.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
             }
         }
         Poll::Ready((!frame.is_empty()).then(|| Ok(Frame::data(frame.freeze()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// More than one poll of a task may do before the runtime makes it yield.
+    const LINES: usize = 100_000;
+
+    #[test]
+    fn a_flood_of_lines_comes_through_whole_and_in_order() {
+        let (read, result) = std::sync::mpsc::channel();
+        // On a thread of its own: a stream that spins would never give ours back.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let whole = runtime.block_on(async {
+                let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+                let stream = LineStream::new(slot, async |lines| {
+                    for number in 0..LINES {
+                        lines.send(&number).await;
+                        // As a source does that takes its lines from elsewhere.
+                        tokio::task::consume_budget().await;
+                    }
+                });
+                tokio::spawn(stream.collect()).await.unwrap().unwrap().to_bytes()
+            });
+            read.send(whole).unwrap();
+        });
+        let whole = result.recv_timeout(Duration::from_secs(60)).expect("the stream ends");
+        let expected: String = (0..LINES).map(|number| format!("{number}\n")).collect();
+        assert!(whole == expected, "lines are missing or out of order");
     }
 }
