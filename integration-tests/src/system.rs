@@ -114,6 +114,14 @@ impl TestSystem {
         self.root.path().join("state")
     }
 
+    /// The control socket of the one system that runs with this state directory.
+    pub fn control_socket(&self) -> Result<PathBuf> {
+        let mut sockets = processes::sockets_within(&self.state_home())?;
+        let socket = sockets.pop_last().context("no system runs here")?;
+        ensure!(sockets.is_empty(), "more than one system runs here");
+        Ok(socket)
+    }
+
     /// Writes a file of the system.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.directory.join(name);

@@ -67,7 +67,7 @@ pub(super) async fn run(launch: Launch) -> Outcome {
         name: engine.status().name,
         notices: Notices::start(),
         progress: Progress::moving(),
-        printing: None,
+        printing: Printing::NotYet,
         log_is_shown: false,
         builds: Builds::Unseen,
         told: None,
@@ -94,14 +94,31 @@ struct Session {
     background: bool,
     since: Timestamp,
     started: Instant,
-    /// Shows the log; ends with whether nobody reads it any more.
-    printing: Option<JoinHandle<bool>>,
+    printing: Printing,
     log_is_shown: bool,
     builds: Builds,
     /// The state that was told last.
     told: Option<SystemState>,
     was_ready: bool,
     signals_seen: u32,
+}
+
+/// The task that shows the log.
+#[derive(Debug)]
+enum Printing {
+    NotYet,
+    Going(JoinHandle<Shown>),
+    Ended(Shown),
+}
+
+/// How much of the log was shown when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    All,
+    /// There is a reader, and it reads no more.
+    NotTheEnd,
+    /// There is no reader any more.
+    ReaderGone,
 }
 
 /// What became of the builds' output.
@@ -130,7 +147,7 @@ impl Session {
                 report = &mut stopped => return report,
                 () = signals.next() => self.on_signal(),
                 true = changes.next() => {}
-                () = reader_gone(&mut self.printing) => {
+                () = self.printing.reader_gone() => {
                     engine.begin_stop(StopOptions { resources: false, now: false });
                 }
                 _ = waiting.tick(), if self.stops() => self.notices.say(progress(&self.event())),
@@ -215,14 +232,15 @@ impl Session {
         }
         let query = LogQuery { since: Some(self.since), follow: true, ..LogQuery::default() };
         let lines = self.engine.logs().subscribe(query);
-        self.printing = Some(tokio::spawn(print(lines, style, without_builds)));
+        self.printing = Printing::Going(tokio::spawn(print(lines, style, without_builds)));
     }
 
     /// Shows what is still to be shown, and judges the run.
     async fn finish(mut self, report: StopReport, logs: &Path) -> Outcome {
         self.progress.clear();
-        if let Some(printing) = self.printing.take() {
-            drop(timeout(PRINT_WITHIN, printing).await);
+        if self.printing.end().await == Shown::NotTheEnd {
+            let note = "the end of the log was not shown, because nobody reads it";
+            self.notices.say(format!("{note}; `updraft logs` has it"));
         }
         let name = &self.name;
         let StopReport { killed, failed } = report;
@@ -267,6 +285,33 @@ impl Session {
     }
 }
 
+impl Printing {
+    /// Resolves when nobody reads the log any more.
+    async fn reader_gone(&mut self) {
+        if let Self::Going(task) = self {
+            let shown = task.await.unwrap_or(Shown::NotTheEnd);
+            *self = Self::Ended(shown);
+            if shown == Shown::ReaderGone {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// How it ends, now that the log has.
+    async fn end(&mut self) -> Shown {
+        match self {
+            Self::NotYet => Shown::All,
+            Self::Ended(shown) => *shown,
+            Self::Going(task) => {
+                // It bounds its own end; twice that only guards against a log that goes on.
+                let ended = timeout(2 * PRINT_WITHIN, task).await;
+                ended.ok().and_then(Result::ok).unwrap_or(Shown::NotTheEnd)
+            }
+        }
+    }
+}
+
 /// The signals by which people, terminals and other supervisors ask for an end.
 struct Signals {
     interrupt: Signal,
@@ -297,31 +342,21 @@ impl Signals {
     }
 }
 
-/// Shows lines until the log ends or nobody reads it; tells whether nobody does.
-async fn print(mut lines: LogSubscription, style: LogStyle, without_builds: bool) -> bool {
+/// Shows lines until the log ends or nobody reads it.
+async fn print(mut lines: LogSubscription, style: LogStyle, without_builds: bool) -> Shown {
     // Without an output there is nobody to read it.
-    let Ok(printer) = LogPrinter::to_stdout(style) else { return true };
+    let Ok(printer) = LogPrinter::to_stdout(style) else { return Shown::ReaderGone };
     while let Some(line) = lines.recv().await {
         if without_builds && line.source.process == Name::build() {
             continue;
         }
         printer.print(line);
         if printer.is_closed() {
-            return true;
+            return Shown::ReaderGone;
         }
     }
-    drop(printer.finish(PRINT_WITHIN).await);
-    false
-}
-
-/// Resolves when nobody reads the log any more.
-async fn reader_gone(printing: &mut Option<JoinHandle<bool>>) {
-    let gone = match printing {
-        Some(task) => task.await.unwrap_or(false),
-        None => std::future::pending().await,
-    };
-    *printing = None;
-    if !gone {
-        std::future::pending().await
+    match printer.finish(PRINT_WITHIN).await {
+        Ok(()) => Shown::All,
+        Err(_) => Shown::NotTheEnd,
     }
 }
