@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// One process that is not yet reaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,15 @@ pub fn memory(pid: u32) -> Option<u64> {
     Some(share.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// The processor time that one process has used, in ticks of the kernel's clock.
+pub fn processor_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    // utime and stime are the fields 14 and 15 of proc_pid_stat(5); the state is field 3.
+    let times = fields.split_whitespace().skip(14 - 3).take(2);
+    times.map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 /// Whether somebody listens on this TCP port of this machine.
 pub fn is_listening(port: u16) -> Result<bool> {
     const LISTEN: &str = "0A";
@@ -127,8 +136,20 @@ pub fn sockets_within(folder: &Path) -> Result<BTreeSet<PathBuf>> {
 
 /// Sends a signal; a process that has ended already is none to complain about.
 pub fn signal(pid: u32, signal: Signal) -> Result<()> {
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no process id")?;
-    match kill_process(raw, signal) {
+    sent(pid, kill_process(raw(pid)?, signal))
+}
+
+/// Sends a signal to the process group that `leader` leads, as a terminal does.
+pub fn signal_group(leader: u32, signal: Signal) -> Result<()> {
+    sent(leader, kill_process_group(raw(leader)?, signal))
+}
+
+fn raw(pid: u32) -> Result<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).context("no process id")
+}
+
+fn sent(pid: u32, outcome: rustix::io::Result<()>) -> Result<()> {
+    match outcome {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("{pid} cannot be signalled")),
     }

@@ -11,7 +11,7 @@ use integration_tests::{TestSystem, processes, promptly};
 use rustix::process::Signal;
 
 use crate::report::{Row, Table};
-use crate::runners::Runner;
+use crate::runners::{self, Runner};
 use crate::statistics::{Sample, milliseconds};
 
 /// Programs in the Procfile.
@@ -21,12 +21,12 @@ const ROUNDS: usize = 9;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// Without the use of any processor time.
+const REST: Duration = Duration::from_millis(500);
+
 /// Tells that it runs, by its process id, and waits.
 const PROGRAM: &str = "echo $$ > started/$1.part && mv started/$1.part started/$1\n\
                        exec sleep 100000\n";
-
-/// The floor: the same programs without a supervisor, ended by the same signal.
-const FLOOR: &str = "trap 'kill -TERM $(jobs -p); wait; exit 0' INT TERM\n";
 
 /// Start, stop and memory of each runner.
 pub(crate) fn measure(runners: &[Runner]) -> Result<Vec<Table>> {
@@ -87,26 +87,26 @@ fn round(runner: &Runner) -> Result<Round> {
     system.write("program.sh", PROGRAM)?;
     system.write("started/.keep", "")?;
     let names: Vec<String> = (1..=PROGRAMS).map(|number| format!("p{number}")).collect();
-    let lines = |form: fn(&str) -> String| -> String { names.iter().map(|it| form(it)).collect() };
-    system.write("Procfile", &lines(|name| format!("{name}: sh program.sh {name}\n")))?;
-    let background = lines(|name| format!("sh program.sh {name} &\n"));
-    system.write("procfile.sh", &format!("{FLOOR}{background}wait\n"))?;
+    let lines = names.iter().map(|name| format!("{name}: sh program.sh {name}\n"));
+    system.write("Procfile", &lines.collect::<String>())?;
+    let commands: Vec<_> = names.iter().map(|name| format!("sh program.sh {name}")).collect();
+    system.write("procfile.sh", &runners::floor(&commands))?;
 
     let began = Instant::now();
     let mut child = runner.command(&system).stdout(Stdio::null()).spawn()?;
     let programs = started(&system, &names)?;
     let start = began.elapsed();
 
-    let own: u64 = processes::tree(child.id())?
-        .iter()
-        .filter(|process| !programs.contains(&process.pid))
-        .filter_map(|process| processes::memory(process.pid))
-        .sum();
+    let mut own = processes::tree(child.id())?;
+    own.retain(|process| !programs.contains(&process.pid));
+    let own: Vec<u32> = own.iter().map(|process| process.pid).collect();
+    at_rest(&own)?;
+    let memory: u64 = own.iter().filter_map(|pid| processes::memory(*pid)).sum();
 
     let began = Instant::now();
-    processes::signal(child.id(), Signal::INT)?;
+    processes::signal_group(child.id(), Signal::INT)?;
     ended(&mut child, &programs)?;
-    Ok(Round { start, stop: began.elapsed(), mebibytes: own as f64 / f64::from(1 << 20) })
+    Ok(Round { start, stop: began.elapsed(), mebibytes: memory as f64 / f64::from(1 << 20) })
 }
 
 /// The process ids of all programs, as soon as all of them run.
@@ -116,6 +116,21 @@ fn started(system: &TestSystem, names: &[String]) -> Result<Vec<u32>> {
     promptly("all programs", WITHIN, || {
         let ids = files.iter().map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
         Ok(ids.collect::<Option<Vec<u32>>>())
+    })
+}
+
+/// Waits until a runner has done what it does after a start: before that its memory is not
+/// what it stays, and some runners do not take a signal well.
+fn at_rest(runner: &[u32]) -> Result<()> {
+    let ticks =
+        || -> u64 { runner.iter().filter_map(|pid| processes::processor_ticks(*pid)).sum() };
+    let (mut last, mut since) = (ticks(), Instant::now());
+    promptly("a runner at rest", WITHIN, || {
+        let now = ticks();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        Ok((since.elapsed() >= REST).then_some(()))
     })
 }
 

@@ -2,6 +2,7 @@
 //! use for it, installed below `target/`.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -30,6 +31,8 @@ impl Runner {
         let (program, words) = self.words.split_first().map_or(("false", &[][..]), |(p, w)| (p, w));
         let mut command = system.bare(program);
         command.args(words).current_dir(system.directory());
+        // As in a terminal, where Ctrl-C reaches the whole group in the foreground.
+        command.process_group(0);
         // An ordinary terminal size and no colour, so that each does the same work.
         command.env("NO_COLOR", "1").stderr(Stdio::null());
         command
@@ -49,6 +52,13 @@ pub(crate) fn all() -> Result<Vec<Runner>> {
         runner("honcho", HONCHO, &[&shown(&honcho), "start"]),
         runner("foreman (node)", FOREMAN, &[&shown(&foreman), "start"]),
     ])
+}
+
+/// The floor's script: the same programs without a supervisor, ended by the same signal.
+pub(crate) fn floor(commands: &[String]) -> String {
+    let background = commands.iter().map(|command| format!("{command} &\npids=\"$pids $!\"\n"));
+    let background: String = background.collect();
+    format!("trap 'kill -TERM $pids; wait; exit 0' INT TERM\n{background}wait\n")
 }
 
 fn runner(name: &'static str, version: &str, words: &[&str]) -> Runner {
