@@ -42,8 +42,14 @@ pub struct Scopes(Arc<Run>);
 struct Run {
     id: String,
     group: Option<cgroup::RunGroup>,
-    /// The guardian of the run. Its death alone harms nothing.
-    guardian: Mutex<UnixStream>,
+    guardian: Mutex<RunGuardian>,
+}
+
+/// The guardian of the run. Its death alone harms nothing.
+#[derive(Debug)]
+struct RunGuardian {
+    process: Child,
+    orders: UnixStream,
 }
 
 /// A program to run.
@@ -115,20 +121,20 @@ impl Scopes {
         let id = blake3::hash(entropy.as_bytes()).to_hex()[..12].to_owned();
         let group = cgroup::RunGroup::create(&id);
         let (ours, theirs) = pair()?;
-        // Not waited for: it ends after us, or when dismissed, and then we end too.
-        guardian("run", &id, theirs)
+        let process = guardian("run", &id, theirs)
             .stdout(lock)
             .stderr(Stdio::null())
             .spawn()
             .map_err(ScopeError::Guard)?;
-        let mut guardian = ours;
+        let mut orders = ours;
         let estate = Estate {
             run: id.clone(),
             socket: socket.to_owned(),
             group: group.as_ref().map(|group| group.path().to_owned()),
         };
-        send(&mut guardian, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
-        Ok(Self(Arc::new(Run { id, group, guardian: Mutex::new(guardian) })))
+        send(&mut orders, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
+        let guardian = Mutex::new(RunGuardian { process, orders });
+        Ok(Self(Arc::new(Run { id, group, guardian })))
     }
 
     /// Starts a program in a scope of its own. `label` must differ among live scopes.
@@ -173,11 +179,13 @@ impl Scopes {
         }
     }
 
-    /// Lets the guardian of the run go. To be called last, when all scopes are empty
-    /// and the socket is removed.
+    /// Lets the guardian of the run go, and waits until it is gone. To be called last, when
+    /// all scopes are empty and the socket is removed.
     pub async fn close(&self) {
+        let mut guardian = self.0.guardian.lock().await;
         // A guardian that is gone has nothing left to guard.
-        drop(send(&mut *self.0.guardian.lock().await, &Order::Dismiss).await);
+        drop(send(&mut guardian.orders, &Order::Dismiss).await);
+        drop(guardian.process.wait().await);
         if let Some(group) = &self.0.group {
             cgroup::remove(group.path());
         }
@@ -251,6 +259,7 @@ struct Follower {
 impl Follower {
     async fn follow(mut self, reports: BufReader<tokio::net::unix::OwnedReadHalf>) {
         let mut lines = reports.lines();
+        let mut told_empty = false;
         while let Ok(Some(line)) = lines.next_line().await {
             let Ok(report) = serde_json::from_str(&line) else { break };
             self.teller.send_modify(|life| match report {
@@ -259,19 +268,19 @@ impl Follower {
                 Report::Ended { code, signal, out_of_memory } => {
                     life.exit = Some(Exit::from_report(code, signal, out_of_memory));
                 }
-                Report::Empty => life.empty = true,
+                Report::Empty => told_empty = true,
             });
         }
+        // Both before the scope is said to be empty: then not even its guardian is left.
         drop(self.guardian.wait().await);
-        if !self.teller.borrow().empty {
+        if !told_empty {
             let (mark, group) = (self.mark, self.group);
-            // Joined here, so the scope is empty when it is said to be.
             drop(tokio::task::spawn_blocking(move || sweep(&mark, group.as_deref())).await);
-            self.teller.send_modify(|life| {
-                life.exit = life.exit.or(Some(Exit::GuardLost));
-                life.empty = true;
-            });
         }
+        self.teller.send_modify(|life| {
+            life.exit = life.exit.or(Some(Exit::GuardLost));
+            life.empty = true;
+        });
     }
 }
 
