@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{TestSystem, eventually};
+use integration_tests::{TestSystem, eventually, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -139,10 +139,11 @@ fn a_follower_sees_what_was_and_what_comes_without_a_gap() -> Result<()> {
 fn a_pipe_gets_no_colour_and_names_the_source_of_each_line() -> Result<()> {
     let system = talking()?;
     system.ok(&["up", "-d"])?;
-    eventually("first words", SOON, || {
-        Ok(system.ok(&["logs", "one.side"])?.stdout.contains("first words of one"))
+    let text = until("first words", SOON, || {
+        let text = system.ok(&["logs"])?.stdout;
+        let all = ["one", "two"].iter().all(|who| text.contains(&format!("first words of {who}")));
+        Ok(all.then_some(text))
     })?;
-    let text = system.ok(&["logs"])?.stdout;
     ensure!(!text.contains('\u{1b}'), "colour in a pipe");
     let named = text.lines().find(|line| line.contains("first words of two"));
     ensure!(named.is_some_and(|line| line.contains("two.main")), "{named:?}");
