@@ -20,13 +20,10 @@ pub(crate) fn run() -> Result<()> {
         &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         &[],
     )?;
+    features()?;
     cargo_step("build", &["build", "--package", "updraft-cli", "--locked"], &[])?;
-    if cargo_has("nextest") {
-        cargo_step("tests", &["nextest", "run", "--workspace", "--locked"], &[])?;
-    } else {
-        let tests = ["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
-        cargo_step("tests", &tests, &[])?;
-    }
+    tests("tests", &["--workspace"])?;
+    tests("tests with every feature", &["--package", PUBLISHED, "--all-features"])?;
     cargo_step("doc tests", &["test", "--workspace", "--locked", "--doc"], &[])?;
     // `--lib`: the command and the published crate are both called `updraft`, and
     // their pages would overwrite each other.
@@ -48,6 +45,31 @@ pub(crate) fn run() -> Result<()> {
     }
     output::passed("all of it", began.elapsed());
     Ok(())
+}
+
+/// The crate whose features others choose.
+const PUBLISHED: &str = "updraft-resilience";
+
+/// Features only add: the crate stands with none of them and with all.
+fn features() -> Result<()> {
+    for (name, choice) in
+        [("lints without features", "--no-default-features"), ("lints with all", "--all-features")]
+    {
+        let mut words = vec!["clippy", "--package", PUBLISHED, "--locked", choice];
+        // Its tests use the default features.
+        words.extend(if choice == "--all-features" { ["--all-targets"] } else { ["--lib"] });
+        words.extend(["--", "-D", "warnings"]);
+        cargo_step(name, &words, &[])?;
+    }
+    Ok(())
+}
+
+fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
+    let runner: &[&str] = match cargo_has("nextest") {
+        true => &["nextest", "run", "--locked"],
+        false => &["test", "--locked", "--lib", "--bins", "--tests"],
+    };
+    cargo_step(name, &[runner, choice].concat(), &[])
 }
 
 /// Takes the measurements, which are no part of the gate: they want a quiet machine.

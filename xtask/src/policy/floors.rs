@@ -7,18 +7,18 @@ use crate::tidy::Finding;
 
 /// Floors, the ground first. A crate has its line here before it has a folder.
 const FLOORS: &[(&str, u8)] = &[
-    ("updraft-resilience", 0),
-    ("updraft-system", 0),
     ("updraft-macros", 0),
-    ("updraft", 1),
-    ("updraft-mesh", 1),
-    ("updraft-engine", 2),
-    ("updraft-functions", 2),
-    ("updraft-kubernetes", 2),
-    ("updraft-audit", 3),
-    ("updraft-cli", 4),
-    ("integration-tests", 5),
-    ("xtask", 5),
+    ("updraft-system", 0),
+    ("updraft-resilience", 1),
+    ("updraft", 2),
+    ("updraft-mesh", 2),
+    ("updraft-engine", 3),
+    ("updraft-functions", 3),
+    ("updraft-kubernetes", 3),
+    ("updraft-audit", 4),
+    ("updraft-cli", 5),
+    ("integration-tests", 6),
+    ("xtask", 6),
 ];
 
 /// Services of the examples stand where a user stands: outside, with the published crates.
