@@ -177,7 +177,7 @@ impl Call<'_> {
             (quote!(::updraft_resilience::policy::Policy), quote!(#expansion::policy))
         } else {
             let ty = quote!(
-                ::updraft_resilience::policy::Policy<#expansion::RefusalsAside>
+                #expansion::OuterPolicy
             );
             (ty, quote!(#expansion::outer_policy))
         };

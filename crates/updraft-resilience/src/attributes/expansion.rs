@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::policy::{Attempt, Policy, PolicyConfig};
-use crate::{Classify, Clock, Error, Rejection, Scope, Verdict};
+use crate::policy::{self, Attempt, Inwards, Policy, PolicyConfig};
+use crate::{Clock, Error, Rejection, RetryErrors};
 
 /// A policy for the function itself.
 ///
@@ -19,47 +19,24 @@ pub fn policy(name: &str, clock: Clock, config: PolicyConfig) -> Policy {
     built.expect("an attribute is checked when it is compiled")
 }
 
+/// What [`outer_policy`] makes.
+pub type OuterPolicy = Policy<Inwards<RetryErrors>>;
+
 /// A policy around another one of the same function.
 ///
 /// # Panics
 ///
 /// As [`policy`].
 #[must_use]
-pub fn outer_policy(name: &str, clock: Clock, config: PolicyConfig) -> Policy<RefusalsAside> {
-    let built = Policy::named(name).clock(clock).config(config).classifier(RefusalsAside).build();
+pub fn outer_policy(name: &str, clock: Clock, config: PolicyConfig) -> OuterPolicy {
+    let built =
+        Policy::named(name).clock(clock).config(config).classifier(Inwards(RetryErrors)).build();
     built.expect("an attribute is checked when it is compiled")
-}
-
-/// What the outcomes of an inner policy mean to an outer one: what it refused says nothing
-/// about the target, and is not tried again; what took too long is a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RefusalsAside;
-
-impl<T, E> Classify<T, Error<E>> for RefusalsAside {
-    fn classify(&self, outcome: Result<&T, &Error<E>>) -> Verdict {
-        match outcome {
-            Ok(_) => Verdict::Success,
-            Err(Error::Inner(_)) => Verdict::Retry,
-            Err(Error::Rejected(rejection)) => match rejection {
-                Rejection::Injected | Rejection::Deadline(Scope::Attempt | Scope::Total) => {
-                    Verdict::Retry
-                }
-                Rejection::Open { .. }
-                | Rejection::Full
-                | Rejection::RateLimited { .. }
-                | Rejection::Throttled
-                | Rejection::Shed => Verdict::Ignore,
-            },
-        }
-    }
 }
 
 /// The error of two policies as that of one.
 pub fn flatten<E>(error: Error<Error<E>>) -> Error<E> {
-    match error {
-        Error::Rejected(rejection) => Error::Rejected(rejection),
-        Error::Inner(error) => error,
-    }
+    policy::flatten(error)
 }
 
 /// An error with a place for refusals: everything that is `From<Rejection>`. It is here for

@@ -4,10 +4,13 @@ use std::fmt;
 use std::hash::Hash;
 
 use super::Policy;
+use super::config::PolicyConfig;
+use crate::Invalid;
 use crate::keyed::Keyed;
 
 /// Policies of one kind by key. Made by [`Policy::keyed`].
 pub struct KeyedPolicy<K, C, F> {
+    template: Policy<C, F>,
     policies: Keyed<K, Policy<C, F>>,
 }
 
@@ -18,14 +21,33 @@ where
     F: Clone + Send + Sync + 'static,
 {
     pub(super) fn new(template: &Policy<C, F>, capacity: u32) -> Self {
-        let template = template.clone();
-        Self { policies: Keyed::new(capacity, move |_: &K| template.sibling()) }
+        let (template, kept) = (template.clone(), template.clone());
+        let policies = Keyed::new(capacity, move |_: &K| template.sibling());
+        Self { template: kept, policies }
     }
 
     /// The policy of this key, made when there is none yet. It shares name, listeners and
     /// counts with the one it was made from, and has a state of its own.
     pub fn get(&self, key: &K) -> Policy<C, F> {
         self.policies.get(key)
+    }
+
+    /// Changes the configuration of every key, of those to come too, and of the policy that
+    /// these were made from. What a [`PolicyHandle`](super::PolicyHandle) of that one changes
+    /// holds for keys to come only.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] with every bad field; then nothing was changed.
+    pub fn update(&self, change: impl Fn(&mut PolicyConfig)) -> Result<(), Invalid> {
+        self.template.inner.core.update(&change)?;
+        let mut outcome = Ok(());
+        self.policies.for_each(|_, policy| {
+            if let Err(invalid) = policy.inner.core.update(&change) {
+                outcome = Err(invalid);
+            }
+        });
+        outcome
     }
 
     /// How many keys have a policy now.

@@ -140,6 +140,13 @@ pub struct KeyedService<S, K, G, C, F, R> {
     replay: R,
 }
 
+impl<K, G, C, F, R> KeyedLayer<K, G, C, F, R> {
+    /// The policies of all keys, to watch and change them.
+    pub fn policies(&self) -> Arc<KeyedPolicy<K, C, F>> {
+        Arc::clone(&self.policies)
+    }
+}
+
 impl<S, K, G: Clone, C, F, R: Clone> Layer<S> for KeyedLayer<K, G, C, F, R> {
     type Service = KeyedService<S, K, G, C, F, R>;
 

@@ -46,7 +46,8 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
-pub use around::Around;
+pub(crate) use around::flatten;
+pub use around::{Around, Inwards};
 pub use builder::PolicyBuilder;
 pub use call::Call;
 pub use config::PolicyConfig;
@@ -208,8 +209,12 @@ impl<C, F> Policy<C, F> {
 
     /// This policy around `inner`: what `inner` gives is to this one the outcome of its
     /// operation. The word for another order than the usual one.
-    pub fn around<C2, F2>(&self, inner: &Policy<C2, F2>) -> Around<C, F, C2, F2> {
-        Around::new(self.clone(), inner.clone())
+    pub fn around<C2, F2>(&self, inner: &Policy<C2, F2>) -> Around<C, F, C2, F2>
+    where
+        C: Clone,
+        F: Clone,
+    {
+        Around::new(self, inner)
     }
 
     /// A policy like this one for each key, each with its own state, at most `capacity` of

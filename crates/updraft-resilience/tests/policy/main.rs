@@ -4,6 +4,8 @@
 //! `cfg(test)` always holds here; it tells clippy that all of this is tests.
 
 #[cfg(test)]
+mod around;
+#[cfg(test)]
 mod blocking;
 #[cfg(test)]
 mod cancel;

@@ -194,6 +194,24 @@ fn keys_have_a_state_of_their_own_and_share_the_rest() {
 }
 
 #[test]
+fn a_change_of_keyed_policies_holds_for_every_key() {
+    let hand = ManualClock::new();
+    let policy = policy(&hand).retry(tries(2, 1)).build().unwrap();
+    let keyed = policy.keyed::<&str>(10);
+    let attempts = |key| {
+        let log = Log::new(&hand);
+        finish(&hand, keyed.get(&key).call(log.failing())).unwrap_err();
+        log.count()
+    };
+    assert_eq!(attempts("known"), 2);
+    keyed.update(|config| config.retry = Some(tries(4, 1))).unwrap();
+    assert_eq!((attempts("known"), attempts("new")), (4, 4));
+    let invalid = keyed.update(|config| config.deadline = Some(Duration::ZERO));
+    assert_eq!(invalid.unwrap_err().problems().len(), 1);
+    assert_eq!(attempts("known"), 4);
+}
+
+#[test]
 fn faults_repeat_themselves_by_their_seed_and_can_be_switched_off() {
     let outcomes = |seed| {
         let hand = ManualClock::new();
