@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{output, repository, setup, tidy};
+use crate::{instructions, output, repository, setup, tidy};
 
 /// Runs every step in the order in which a mistake is cheapest to find.
 pub(crate) fn run() -> Result<()> {
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
         &["doc", "--workspace", "--locked", "--no-deps", "--lib"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
+    own_step("instructions", "of the hot paths of updraft-resilience", instructions::run)?;
     if cargo_has("deny") {
         cargo_step(
             "licences and sources",
@@ -125,7 +126,7 @@ pub(crate) fn require_components() -> Result<()> {
 }
 
 /// The cargo that runs this chore, at the root of the repository.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository::root());
     command

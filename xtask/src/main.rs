@@ -2,6 +2,7 @@
 //! one gate, on a laptop and in CI alike.
 
 mod ci;
+mod instructions;
 mod output;
 mod policy;
 mod repository;
@@ -28,6 +29,8 @@ enum Chore {
     Setup,
     /// Check what no compiler checks: sizes, names, links, floors, licences
     Tidy,
+    /// Count the instructions of the hot paths of updraft-resilience
+    Instructions,
     /// Measure against the floor and against similar tools; rewrites docs/benchmarks.md
     Bench,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Chore::Ci => ci::run(),
         Chore::Setup => setup::run(),
         Chore::Tidy => tidy::run(),
+        Chore::Instructions => instructions::run(),
         Chore::Bench => ci::bench(),
     };
     match result {

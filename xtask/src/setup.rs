@@ -26,6 +26,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "chromedriver", package: "chromium-driver", purpose: "the shop's page" },
     Tool { program: "python3", package: "python3", purpose: "the shop's pricing service" },
     Tool { program: "unshare", package: "util-linux", purpose: "postgres started by root" },
+    Tool { program: "valgrind", package: "valgrind", purpose: "counts of instructions" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

@@ -91,6 +91,7 @@ impl Clock {
     }
 
     /// The present moment.
+    #[inline]
     pub fn now(&self) -> Instant {
         match &self.0 {
             Kind::System => system_now(),
@@ -152,6 +153,7 @@ fn block_for(span: Duration) {
 }
 
 #[cfg(target_os = "linux")]
+#[inline]
 fn system_now() -> Instant {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

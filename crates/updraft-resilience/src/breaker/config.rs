@@ -43,6 +43,11 @@ impl Default for BreakerConfig {
 }
 
 impl BreakerConfig {
+    /// Whether it minds how long a call took.
+    pub(crate) fn measures(&self) -> bool {
+        self.trips.iter().any(|trip| matches!(trip, Trip::SlowRate { .. }))
+    }
+
     /// Opens for any one of these reasons; otherwise as by default.
     #[must_use]
     pub fn any_of(trips: impl Into<Vec<Trip>>) -> Self {

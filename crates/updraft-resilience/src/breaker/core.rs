@@ -90,6 +90,14 @@ impl Breaker {
         self.admit_otherwise(now).answer
     }
 
+    /// The permit of a circuit that is closed with nothing special; otherwise it takes an
+    /// [`admit`](Self::admit) to know.
+    #[inline]
+    pub(crate) fn admit_closed(&self, now: Instant) -> Option<Permit> {
+        let word = self.word();
+        word.is_plainly_closed().then(|| Permit { head: word.head(), started: now })
+    }
+
     /// Asks to make a call.
     #[inline]
     pub fn admit(&self, now: Instant) -> Admission {

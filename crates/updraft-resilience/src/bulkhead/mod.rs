@@ -97,6 +97,12 @@ impl Bulkhead {
         if self.word.take(Manners::Queues) { Ok(Place(())) } else { Err(self.refuse()) }
     }
 
+    /// A free place that nobody waits for. None is no refusal yet, and is not counted.
+    #[inline]
+    pub(crate) fn take_free(&self) -> Option<Place> {
+        self.word.take(Manners::Queues).then_some(Place(()))
+    }
+
     /// Gives a place back, to the one who waits for it if there is one.
     #[inline]
     pub fn release(&self, place: Place) {
@@ -223,6 +229,7 @@ impl Bulkhead {
 
     /// Hands free places over to those who wait, one lock each, so that wakers are woken
     /// outside of it.
+    #[cold]
     fn hand_over(&self) {
         loop {
             let mut line = self.line();
@@ -247,6 +254,7 @@ impl Bulkhead {
         }
     }
 
+    #[cold]
     fn refuse(&self) -> Full {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         Full

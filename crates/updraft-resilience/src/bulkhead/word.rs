@@ -27,10 +27,12 @@ pub(super) enum Manners {
     IsNext,
 }
 
+#[inline]
 fn low(word: u64) -> u32 {
     u32::try_from(word & IN_USE).unwrap_or(u32::MAX)
 }
 
+#[inline]
 fn high(word: u64) -> u32 {
     low((word & !WAITING) >> MAX_SHIFT)
 }
@@ -49,6 +51,7 @@ impl Word {
     }
 
     /// Takes a place if there is one.
+    #[inline]
     pub(super) fn take(&self, manners: Manners) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
@@ -65,6 +68,7 @@ impl Word {
     }
 
     /// Gives a place back; tells whether somebody waits for it.
+    #[inline]
     pub(super) fn give(&self) -> bool {
         let before = self.0.fetch_sub(1, Ordering::AcqRel);
         if low(before) == 0 {

@@ -92,6 +92,7 @@ impl<F: Future> Future for With<F> {
 /// }
 /// assert_eq!(deadline::current(), None);
 /// ```
+#[inline]
 pub fn enter(deadline: Deadline) -> Entered {
     Entered::replace(Some(deadline.within_current()))
 }
@@ -106,12 +107,14 @@ pub struct Entered {
 }
 
 impl Entered {
+    #[inline]
     fn replace(deadline: Option<Deadline>) -> Self {
         Self { outer: CURRENT.replace(deadline), of_this_thread: PhantomData }
     }
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.outer);
     }

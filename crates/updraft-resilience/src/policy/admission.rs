@@ -7,12 +7,12 @@ use super::core::Core;
 use super::events::Event;
 use super::stack::Stack;
 use crate::adaptive::Sample;
-use crate::breaker::Permit;
-use crate::bulkhead::{Place, Ticket};
+use crate::breaker::{Breaker, Permit};
+use crate::bulkhead::{Bulkhead, Place, Ticket};
 use crate::{Instant, Priority, Rejection, Verdict};
 
 /// What an attempt holds while it runs. Given back by a [`Held`].
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 #[must_use]
 pub(crate) struct Admission {
     permit: Option<Permit>,
@@ -29,57 +29,86 @@ pub(crate) struct Queued {
     has_waited: bool,
 }
 
-/// Whether an attempt may run.
-pub(crate) enum Gate {
-    Open(Admission),
-    Queue(Queued),
-}
-
-impl Gate {
-    /// Asks the gates in their order: rate limit, throttle, breaker, bulkhead.
-    pub(crate) fn pass(
+impl Admission {
+    /// Asks the gates in their order: rate limit, throttle, breaker, bulkhead. It is written
+    /// where it stays, and is empty before, and after a refusal.
+    ///
+    /// Gives what waits, when the attempt has to wait for a place.
+    #[inline(always)]
+    pub(crate) fn ask(
+        &mut self,
         core: &Core,
         stack: &Stack,
         priority: Priority,
         deadline: Option<Instant>,
         now: Instant,
-    ) -> Result<Self, Rejection> {
-        if let Some(limiter) = &stack.rate_limit {
-            limiter.try_acquire(now)?;
-        }
-        if let Some(throttle) = &stack.throttle
-            && !throttle.admit(now, &mut core.random())
-        {
-            return Err(Rejection::Throttled);
+    ) -> Result<Option<Box<Queued>>, Rejection> {
+        if stack.counts_attempts {
+            count(core, stack, now)?;
         }
         let permit = permit(core, stack, now)?;
-        let Some(bulkhead) = &stack.bulkhead else {
-            return Ok(Self::Open(Admission::new(permit, None, stack, now)));
-        };
-        let gate = if stack.waits_for_places() {
-            bulkhead
-                .enqueue(priority, now, deadline)
-                .map(|ticket| Self::Queue(Queued { permit, ticket, has_waited: false }))
-        } else {
-            bulkhead
-                .try_acquire()
-                .map(|place| Self::Open(Admission::new(permit, Some(place), stack, now)))
-        };
-        gate.map_err(|full| {
+        if let Some(bulkhead) = &stack.bulkhead {
+            self.place = bulkhead.take_free();
+            if self.place.is_none() {
+                return queue(bulkhead, stack, permit, priority, deadline, now).map(Some);
+            }
+        }
+        self.permit = permit;
+        self.sample = stack.adaptive.as_ref().map(|adaptive| adaptive.on_start(now));
+        Ok(None)
+    }
+}
+
+/// Asks what counts attempts.
+#[inline(never)]
+fn count(core: &Core, stack: &Stack, now: Instant) -> Result<(), Rejection> {
+    if let Some(limiter) = &stack.rate_limit {
+        limiter.try_acquire(now)?;
+    }
+    if let Some(throttle) = &stack.throttle
+        && !throttle.admit(now, &mut core.random())
+    {
+        return Err(Rejection::Throttled);
+    }
+    Ok(())
+}
+
+/// Joins the queue of a bulkhead that is full; where there is none, that is a refusal.
+#[cold]
+fn queue(
+    bulkhead: &Bulkhead,
+    stack: &Stack,
+    permit: Option<Permit>,
+    priority: Priority,
+    deadline: Option<Instant>,
+    now: Instant,
+) -> Result<Box<Queued>, Rejection> {
+    match bulkhead.enqueue(priority, now, deadline) {
+        Ok(ticket) => Ok(Box::new(Queued { permit, ticket, has_waited: false })),
+        Err(full) => {
             return_unused(stack, permit, now);
-            full.into()
-        })
+            Err(full.into())
+        }
     }
 }
 
 /// Asks the breaker.
+#[inline(always)]
 fn permit(core: &Core, stack: &Stack, now: Instant) -> Result<Option<Permit>, Rejection> {
     let Some(breaker) = &stack.breaker else { return Ok(None) };
+    match breaker.admit_closed(now) {
+        Some(permit) => Ok(Some(permit)),
+        None => permit_of_probe(core, breaker, now).map(Some),
+    }
+}
+
+#[cold]
+fn permit_of_probe(core: &Core, breaker: &Breaker, now: Instant) -> Result<Permit, Rejection> {
     let admission = breaker.admit(now);
     if let Some(transition) = admission.transition {
         core.tell(&Event::Breaker(transition));
     }
-    Ok(Some(admission.answer?))
+    Ok(admission.answer?)
 }
 
 /// A place that cannot be had is not the target's fault: the breaker never hears of it.
@@ -172,42 +201,42 @@ impl Admission {
             }
         }
     }
-
-    /// Leaves nothing behind.
-    pub(crate) fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
 }
 
 /// An admission on its way back: [settled](Self::settle) where there is an outcome, and
 /// otherwise abandoned when it is dropped, also by a panic.
+///
+/// It stays in its place: to move what has just been written stalls the processor.
 #[must_use]
 pub(crate) struct Held<'a> {
     core: &'a Core,
     stack: &'a Stack,
-    admission: Admission,
+    admission: &'a mut Admission,
 }
 
 impl<'a> Held<'a> {
-    pub(crate) fn new(core: &'a Core, stack: &'a Stack, admission: Admission) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(core: &'a Core, stack: &'a Stack, admission: &'a mut Admission) -> Self {
         Self { core, stack, admission }
     }
 
     /// The attempt has an outcome.
-    pub(crate) fn settle(mut self, verdict: Verdict, now: Instant) {
-        let Admission { permit, place, sample } = self.admission.take();
-        let Self { core, stack, .. } = self;
+    #[inline(always)]
+    pub(crate) fn settle(self, verdict: Verdict, now: Instant) {
+        let (core, stack) = (self.core, self.stack);
         // The breaker hears of it before the next in the queue gets the place.
-        let transition = match (&stack.breaker, permit) {
-            (Some(breaker), Some(permit)) => breaker.record(permit, verdict, now),
-            _ => None,
-        };
+        let mut transition = None;
+        if let (Some(breaker), Some(permit)) = (&stack.breaker, &self.admission.permit) {
+            let permit = *permit;
+            self.admission.permit = None;
+            transition = breaker.record(permit, verdict, now);
+        }
         if let Some(throttle) = &stack.throttle
             && verdict != Verdict::Ignore
         {
             throttle.record(!verdict.is_failure(), now);
         }
-        if let (Some(adaptive), Some(sample)) = (&stack.adaptive, sample) {
+        if let (Some(adaptive), Some(sample)) = (&stack.adaptive, self.admission.sample.take()) {
             let limit = adaptive.on_end(sample, verdict, now);
             // A call that began under another configuration has no say any more.
             let is_current =
@@ -216,7 +245,7 @@ impl<'a> Held<'a> {
                 bulkhead.set_max(limit);
             }
         }
-        if let (Some(bulkhead), Some(place)) = (&stack.bulkhead, place) {
+        if let (Some(bulkhead), Some(place)) = (&stack.bulkhead, self.admission.place.take()) {
             bulkhead.release(place);
         }
         if let Some(transition) = transition {
@@ -227,9 +256,19 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     /// The attempt was cut off by its caller, so nobody knows how it would have ended.
+    #[inline(always)]
     fn drop(&mut self) {
-        let Admission { permit, place, sample } = self.admission.take();
-        let Self { core, stack, .. } = self;
+        if *self.admission != Admission::default() {
+            self.abandon();
+        }
+    }
+}
+
+impl Held<'_> {
+    #[cold]
+    fn abandon(&mut self) {
+        let Admission { permit, place, sample } = std::mem::take(self.admission);
+        let (core, stack) = (self.core, self.stack);
         let transition = match (&stack.breaker, permit) {
             (Some(breaker), Some(permit)) => breaker.abandon(permit, core.clock.now()),
             _ => None,

@@ -3,20 +3,19 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use arc_swap::Guard;
 use pin_project_lite::pin_project;
 
 use super::core::Core;
 use super::events::Event;
 use super::fallback::{Fallback, Recovery};
-use super::leg::{Env, Leg, Outcome, Time};
+use super::leg::{Env, Leg, Outcome, Straight, Time};
 use super::operation::Operation;
 use super::options::CallOptions;
 use super::stack::Stack;
+use super::version::Version;
 use super::{AsPolicy, Policy};
 use crate::clock::Sleep;
 use crate::{Classify, Error, Instant, Rejection, Scope, deadline};
@@ -36,7 +35,9 @@ pin_project! {
         policy: P,
         operation: Op,
         options: CallOptions,
-        stack: Option<Guard<Arc<Stack>>>,
+        has_begun: bool,
+        // Of the moment when it began.
+        version: Version,
         deadline: Instant,
         hedge_at: Instant,
         #[pin]
@@ -51,9 +52,8 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(stack) = this.stack {
-                release(&this.policy.as_policy().inner.core, stack, this.leg, this.rare);
-            }
+            let core = &*this.policy.as_policy().inner.core;
+            release(core, core.versions.of(this.version), this.leg, this.rare);
         }
     }
 }
@@ -89,6 +89,7 @@ struct Timer {
 }
 
 /// Cancels what still runs.
+#[inline(always)]
 fn release<Op: Operation>(
     core: &Core,
     stack: &Stack,
@@ -110,7 +111,8 @@ impl<P: AsPolicy, Op: Operation> Call<P, Op> {
             policy,
             operation,
             options,
-            stack: None,
+            has_begun: false,
+            version: None,
             deadline: Instant::NEVER,
             hedge_at: Instant::NEVER,
             leg: Leg::new(Instant::ZERO, false),
@@ -128,39 +130,17 @@ where
 {
     type Output = Outcome<Op>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(rare) = self.as_mut().project().rare
-            && let Some(recovering) = &mut rare.recovering
-        {
-            let outcome = ready!(recovering.as_mut().poll(cx));
-            return Poll::Ready(told(&self.policy.as_policy().inner.core, outcome));
-        }
-        let outcome = ready!(self.as_mut().poll_legs(cx));
-        let mut this = self.project();
-        let policy = this.policy.as_policy();
-        let core = &*policy.inner.core;
-        if let Some(stack) = this.stack {
-            observe_the_slow(core, stack, &this.leg);
-            release(core, stack, this.leg.as_mut(), this.rare);
-        }
-        let error = match outcome {
-            Ok(value) => return Poll::Ready(Ok(value)),
-            Err(error) => error,
-        };
-        if let Error::Rejected(rejection) = &error {
-            core.tell(&Event::Rejected(*rejection));
-        }
-        let mut future = match policy.inner.fallback.recover(error) {
-            Recovery::Ready(outcome) => return Poll::Ready(told(core, outcome)),
-            Recovery::Later(future) => future,
-        };
-        match future.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(told(core, outcome)),
-            Poll::Pending => {
-                Rare::of(this.rare).recovering = Some(future);
-                Poll::Pending
+        let (mut outcome, mut is_polled) = (None, false);
+        if !self.has_begun {
+            match self.as_mut().begin(cx, &mut outcome) {
+                Straight::Value(value) => return Poll::Ready(Ok(value)),
+                Straight::Pending => is_polled = true,
+                Straight::GoesOn => {}
             }
         }
+        self.go_on(cx, outcome, is_polled)
     }
 }
 
@@ -187,22 +167,93 @@ where
     P::Classify: Classify<Op::Value, Op::Error>,
     P::Fallback: Fallback<Op::Value, Op::Error>,
 {
-    fn poll_legs(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<Op>> {
-        let mut this = self.as_mut().project();
+    #[inline(always)]
+    fn begin(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        outcome: &mut Option<Outcome<Op>>,
+    ) -> Straight<Op::Value> {
+        let mut this = self.project();
         let policy: &Policy<P::Classify, P::Fallback> = this.policy.as_policy();
         let core = &*policy.inner.core;
         let mut time = Time::read(&core.clock);
-        let stack = match this.stack {
-            Some(stack) => stack,
-            none => {
-                let stack = none.insert(core.stack());
-                this.leg.set(Leg::new(time.now(), false));
-                *this.deadline = total_deadline(stack, time.now());
-                begin(stack, *this.options, time.now())?;
-                *this.hedge_at = hedge_at(stack, *this.options, time.now());
-                stack
-            }
+        let now = time.now();
+        *this.has_begun = true;
+        *this.version = core.versions.version();
+        let stack = core.versions.of(this.version);
+        this.leg.as_mut().begin(now);
+        *this.deadline = total_deadline(stack, now);
+        if let Err(rejection) = begin(stack, *this.options, now) {
+            *outcome = Some(Err(rejection.into()));
+            return Straight::GoesOn;
+        }
+        *this.hedge_at = hedge_at(stack, *this.options, now);
+        let env = Env {
+            core,
+            stack,
+            classify: &policy.inner.classify,
+            options: *this.options,
+            deadline: *this.deadline,
         };
+        this.leg.poll_straight(cx, this.operation, &env, &mut time, outcome)
+    }
+
+    /// What a call that succeeds at once never comes to.
+    #[inline(never)]
+    fn go_on(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        outcome: Option<Outcome<Op>>,
+        is_polled: bool,
+    ) -> Poll<Outcome<Op>> {
+        if let Some(rare) = self.as_mut().project().rare
+            && let Some(recovering) = &mut rare.recovering
+        {
+            let outcome = ready!(recovering.as_mut().poll(cx));
+            return Poll::Ready(told(&self.policy.as_policy().inner.core, outcome));
+        }
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => ready!(self.as_mut().poll_legs(cx, is_polled)),
+        };
+        let mut this = self.project();
+        let policy = this.policy.as_policy();
+        let core = &*policy.inner.core;
+        let stack = core.versions.of(this.version);
+        observe_the_slow(core, stack, &this.leg);
+        release(core, stack, this.leg.as_mut(), this.rare);
+        let error = match outcome {
+            Ok(value) => return Poll::Ready(Ok(value)),
+            Err(error) => error,
+        };
+        if let Error::Rejected(rejection) = &error {
+            core.tell(&Event::Rejected(*rejection));
+        }
+        let mut future = match policy.inner.fallback.recover(error) {
+            Recovery::Ready(outcome) => return Poll::Ready(told(core, outcome)),
+            Recovery::Later(future) => future,
+        };
+        match future.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(told(core, outcome)),
+            Poll::Pending => {
+                Rare::of(this.rare).recovering = Some(future);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Timers, hedges, further attempts. When the first row has just been polled, it is not
+    /// polled again at first.
+    fn poll_legs(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut is_polled: bool,
+    ) -> Poll<Outcome<Op>> {
+        let mut this = self.as_mut().project();
+        let policy: &Policy<P::Classify, P::Fallback> = this.policy.as_policy();
+        let core = &*policy.inner.core;
+        let stack = core.versions.of(this.version);
+        let mut time = Time::read(&core.clock);
         let env = Env {
             core,
             stack,
@@ -224,7 +275,8 @@ where
                 rare: this.rare,
                 hedge_at: this.hedge_at,
             };
-            if let Poll::Ready(outcome) = legs.poll(cx, &env, &mut time) {
+            let polled = std::mem::take(&mut is_polled);
+            if let Poll::Ready(outcome) = legs.poll(cx, &env, &mut time, polled) {
                 return Poll::Ready(outcome);
             }
             if *this.deadline <= time.now() {
@@ -254,12 +306,14 @@ where
 }
 
 /// The total deadline of a call that starts now: its own or the ambient one.
+#[inline(always)]
 pub(super) fn total_deadline(stack: &Stack, now: Instant) -> Instant {
     let own = stack.config.deadline.map_or(Instant::NEVER, |span| now + span);
     deadline::current().map_or(own, |ambient| own.min(ambient.instant()))
 }
 
 /// What happens once per call, before its first attempt.
+#[inline(always)]
 pub(super) fn begin(stack: &Stack, options: CallOptions, now: Instant) -> Result<(), Rejection> {
     if let Some(shedder) = &stack.shed
         && !shedder.admit(options.priority, stack.load(), now)
@@ -275,6 +329,7 @@ pub(super) fn begin(stack: &Stack, options: CallOptions, now: Instant) -> Result
     Ok(())
 }
 
+#[inline(always)]
 fn hedge_at(stack: &Stack, options: CallOptions, now: Instant) -> Instant {
     let hedge = stack.hedge.as_ref().filter(|_| options.may_repeat);
     hedge.and_then(|hedge| hedge.delay(now)).map_or(Instant::NEVER, |delay| now + delay)
@@ -294,11 +349,13 @@ impl<Op: Operation> Legs<'_, Op> {
         cx: &mut Context<'_>,
         env: &Env<'_, C>,
         time: &mut Time<'_>,
+        is_polled: bool,
     ) -> Poll<Outcome<Op>>
     where
         C: Classify<Op::Value, Op::Error>,
     {
-        if !self.leg.is_done()
+        if !is_polled
+            && !self.leg.is_done()
             && let Poll::Ready(outcome) = self.leg.as_mut().poll(cx, self.operation, env, time)
         {
             match self.rare {

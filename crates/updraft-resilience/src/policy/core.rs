@@ -2,19 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use arc_swap::{ArcSwap, Guard};
-
 use super::config::PolicyConfig;
 use super::events::{Event, Listeners};
 use super::stack::Stack;
 use super::tally::Tally;
+use super::version::{Present, Versions};
 use crate::{Clock, Invalid};
 
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) name: String,
     pub(crate) clock: Clock,
-    stack: ArcSwap<Stack>,
+    pub(crate) versions: Versions,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) tally: Arc<Tally>,
     /// Chance where it is to repeat itself: in tests.
@@ -37,7 +36,7 @@ impl Core {
         let core = Arc::new(Self {
             name,
             clock,
-            stack: ArcSwap::from_pointee(stack),
+            versions: Versions::new(stack),
             listeners: Arc::default(),
             tally: Arc::default(),
             random: seed.map(|seed| Mutex::new(fastrand::Rng::with_seed(seed))),
@@ -52,13 +51,13 @@ impl Core {
     /// A core with the same name, configuration, listeners and counts, and with a state of
     /// its own. It is not listed among the living: there may be very many.
     pub(crate) fn sibling(&self) -> Arc<Self> {
-        let stack = self.stack.load_full();
+        let stack = self.stack();
         // What was built once can be built again.
-        let stack = stack.anew(self.clock.now()).map_or(stack, Arc::new);
+        let stack = stack.anew(self.clock.now()).unwrap_or_else(|_| stack.clone());
         Arc::new(Self {
             name: self.name.clone(),
             clock: self.clock.clone(),
-            stack: ArcSwap::new(stack),
+            versions: Versions::new(stack),
             listeners: Arc::clone(&self.listeners),
             tally: Arc::clone(&self.tally),
             random: self.random.as_ref().map(|_| Mutex::new(self.random())),
@@ -71,18 +70,18 @@ impl Core {
         living.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The parts as they are now. Cheap: no count is changed.
-    pub(crate) fn stack(&self) -> Guard<Arc<Stack>> {
-        self.stack.load()
+    /// The parts as they are now.
+    pub(crate) fn stack(&self) -> Present<'_> {
+        self.versions.present()
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut PolicyConfig)) -> Result<(), Invalid> {
         {
             let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            let old = self.stack.load_full();
+            let old = self.stack();
             let mut config = old.config.clone();
             change(&mut config);
-            self.stack.store(Arc::new(Stack::build(config, Some(&old), self.clock.now())?));
+            self.versions.replace(Stack::build(config, Some(&old), self.clock.now())?);
         }
         self.tell(&Event::Reconfigured);
         Ok(())

@@ -42,10 +42,12 @@ mod options;
 mod stack;
 mod tally;
 mod thread;
+mod version;
 
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "macros")]
 pub(crate) use around::flatten;
 pub use around::{Around, Inwards};
 pub use builder::PolicyBuilder;

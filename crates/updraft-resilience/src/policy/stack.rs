@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::config::PolicyConfig;
 use crate::adaptive::Adaptive;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerConfig};
 use crate::bulkhead::Bulkhead;
 use crate::chaos::Chaos;
 use crate::hedge::Hedge;
@@ -15,11 +15,15 @@ use crate::throttle::Throttle;
 use crate::{Instant, Invalid};
 
 /// What calls read once, at their start; a change of the configuration is another stack.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stack {
     pub(crate) config: PolicyConfig,
     /// A part wants to know when a successful attempt ended.
     pub(crate) looks_at_the_end: bool,
+    /// A part wants to know exactly how long a successful attempt took.
+    pub(crate) measures: bool,
+    /// There is a rate limit or a throttle.
+    pub(crate) counts_attempts: bool,
     pub(crate) shed: Option<Arc<Shedder>>,
     pub(crate) hedge: Option<Arc<Hedge>>,
     pub(crate) budget: Option<Arc<Budget>>,
@@ -119,6 +123,10 @@ impl Stack {
             adaptive,
             chaos: part!(chaos, |config| Chaos::new(*config)),
             budget,
+            measures: config.hedge.is_some()
+                || config.adaptive.is_some()
+                || config.breaker.as_ref().is_some_and(BreakerConfig::measures),
+            counts_attempts: config.rate_limit.is_some() || config.throttle.is_some(),
             looks_at_the_end: config.hedge.is_some()
                 || config.adaptive.is_some()
                 || config.throttle.is_some()
@@ -137,10 +145,5 @@ impl Stack {
         let Some(bulkhead) = &self.bulkhead else { return 0.0 };
         let snapshot = bulkhead.snapshot();
         f64::from(snapshot.in_use.saturating_add(snapshot.queued)) / f64::from(snapshot.max.max(1))
-    }
-
-    /// Whether an attempt that finds every place taken joins a queue.
-    pub(crate) fn waits_for_places(&self) -> bool {
-        self.config.bulkhead.as_ref().is_some_and(|bulkhead| bulkhead.queue > 0)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use super::admission::{Gate, Held};
+use super::admission::{Admission, Held};
 use super::core::Core;
 use super::events::Event;
 use super::fallback::{Fallback, Recovery};
@@ -65,6 +65,7 @@ impl Wake for Parked {
     }
 }
 
+#[inline]
 fn attempts<C, F, Op, T, E>(
     policy: &Policy<C, F>,
     options: CallOptions,
@@ -76,30 +77,32 @@ where
 {
     let core = &*policy.inner.core;
     let stack = core.stack();
-    let now = core.clock.now();
+    let mut now = core.clock.now();
     let deadline = call::total_deadline(&stack, now);
     call::begin(&stack, options, now)?;
     let mut retry = Retry::begin(now);
     let mut number = 0;
     loop {
-        let now = core.clock.now();
         if deadline <= now {
             core.tell(&Event::TimedOut(Scope::Total));
             return Err(Rejection::Deadline(Scope::Total).into());
         }
-        let held = match pass(core, &stack, options, deadline) {
-            Ok(held) => held,
+        let mut admission = Admission::default();
+        match pass(core, &stack, options, deadline, &mut now, &mut admission) {
+            Ok(()) => {}
             // The wait for a place has taken the rest of the time.
-            Err(Rejection::Full) if deadline <= core.clock.now() => continue,
+            Err(Rejection::Full) if deadline <= now => continue,
             Err(rejection) => return Err(rejection.into()),
-        };
+        }
+        let held = Held::new(core, &stack, &mut admission);
         number += 1;
-        let now = core.clock.now();
-        let own = stack.config.attempt_timeout.map_or(Instant::NEVER, |span| now + span);
-        let until = own.min(deadline);
+        let until = stack.config.attempt_timeout.map_or(deadline, |span| deadline.min(now + span));
         let (outcome, verdict) = match fault(core, &stack, until) {
             // That was the time of the whole call, which is no failure of the target.
-            Some(Rejection::Deadline(_)) if deadline <= core.clock.now() => continue,
+            Some(Rejection::Deadline(_)) if deadline <= core.clock.now() => {
+                now = deadline;
+                continue;
+            }
             Some(rejection) => {
                 if let Rejection::Deadline(scope) = rejection {
                     core.tell(&Event::TimedOut(scope));
@@ -107,15 +110,27 @@ where
                 (Err(rejection.into()), policy.inner.classify.timed_out())
             }
             None => {
-                let now = core.clock.now();
-                let bound = (until != Instant::NEVER).then_some(until);
-                let _ambient = bound.map(|until| deadline::enter(Deadline::at(until)));
-                let outcome = operation(Attempt { number, is_hedge: false, now, deadline: bound });
+                if stack.chaos.is_some() {
+                    now = core.clock.now();
+                }
+                let outcome = {
+                    let bound = (until != Instant::NEVER).then_some(until);
+                    let _ambient = bound.map(|until| deadline::enter(Deadline::at(until)));
+                    operation(Attempt { number, is_hedge: false, now, deadline: bound })
+                };
                 let verdict = policy.inner.classify.classify(outcome.as_ref());
-                (outcome.map_err(Error::Inner), verdict)
+                match outcome {
+                    // Apart, so that the value is not copied about with the rest.
+                    Ok(value) if verdict == Verdict::Success => {
+                        held.settle(verdict, ended(core, &stack, now));
+                        return Ok(value);
+                    }
+                    outcome => (outcome.map_err(Error::Inner), verdict),
+                }
             }
         };
-        held.settle(verdict, core.clock.now());
+        now = core.clock.now();
+        held.settle(verdict, now);
         if !verdict.is_retryable() {
             return outcome;
         }
@@ -123,7 +138,14 @@ where
             return outcome;
         };
         core.clock.block_until(wait_until);
+        now = core.clock.now();
     }
+}
+
+/// When an attempt that began at `begin` has succeeded, as far as somebody minds.
+#[inline]
+fn ended(core: &Core, stack: &Stack, begin: Instant) -> Instant {
+    if stack.looks_at_the_end { core.clock.now() } else { begin }
 }
 
 /// When another attempt is to start, if one is.
@@ -153,6 +175,7 @@ fn again(
 
 /// A fault on purpose. A delay is waited for here, up to the end of the attempt's time; one
 /// without end ends at once where nothing else would end it.
+#[inline]
 fn fault(core: &Core, stack: &Stack, until: Instant) -> Option<Rejection> {
     let delayed = match stack.chaos.as_ref().map_or(Fault::None, |chaos| chaos.draw()) {
         Fault::None => return None,
@@ -164,17 +187,21 @@ fn fault(core: &Core, stack: &Stack, until: Instant) -> Option<Rejection> {
     (until <= delayed).then_some(Rejection::Deadline(Scope::Attempt))
 }
 
-/// Asks the gates, and waits in their queue.
-fn pass<'a>(
-    core: &'a Core,
-    stack: &'a Stack,
+/// Asks the gates, and waits in their queue; then it is later.
+#[inline]
+fn pass(
+    core: &Core,
+    stack: &Stack,
     options: CallOptions,
     deadline: Instant,
-) -> Result<Held<'a>, Rejection> {
+    now: &mut Instant,
+    admission: &mut Admission,
+) -> Result<(), Rejection> {
     let bound = (deadline != Instant::NEVER).then_some(deadline);
-    let admission = match Gate::pass(core, stack, options.priority, bound, core.clock.now())? {
-        Gate::Open(admission) => admission,
-        Gate::Queue(queued) => queued.block(core, stack)?,
-    };
-    Ok(Held::new(core, stack, admission))
+    if let Some(queued) = admission.ask(core, stack, options.priority, bound, *now)? {
+        let waited = queued.block(core, stack);
+        *now = core.clock.now();
+        *admission = waited?;
+    }
+    Ok(())
 }

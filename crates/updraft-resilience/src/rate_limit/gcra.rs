@@ -85,6 +85,7 @@ impl Pace {
         }
     }
 
+    #[inline]
     pub(super) fn acquire(&self, arrival: &Arrival, n: u32, now: Instant) -> Result<(), Limited> {
         let step = self.current(arrival, now);
         let now = now.as_nanos();
@@ -125,6 +126,7 @@ impl Pace {
     }
 
     /// The pace now, with the state brought up to it.
+    #[inline]
     fn current(&self, arrival: &Arrival, now: Instant) -> Step {
         let step = self.step();
         if step != arrival.step() {

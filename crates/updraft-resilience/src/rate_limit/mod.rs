@@ -163,6 +163,7 @@ impl RateLimiter {
     /// # Errors
     ///
     /// [`Limited`] when it is one too many; nothing is taken then.
+    #[inline]
     pub fn try_acquire(&self, now: Instant) -> Result<(), Limited> {
         self.pace.acquire(&self.arrival, 1, now)
     }

@@ -161,6 +161,7 @@ impl Budget {
     }
 
     /// What time has earned since the beginning, in millionths.
+    #[inline]
     fn earned(&self, now: Instant) -> u64 {
         let elapsed = now.as_nanos().saturating_sub(self.begin.as_nanos());
         let earned = (u128::from(elapsed) * u128::from(self.rate)) >> RATE_SHIFT;

@@ -11,6 +11,7 @@ const ABANDONED: u64 = (1 << 32) - 1;
 
 impl Streak {
     /// Ends both rows.
+    #[inline]
     pub(in crate::breaker) fn succeed(&self) {
         // A store would take the cache line from every other thread.
         if self.0.load(Ordering::Relaxed) != 0 {

@@ -35,6 +35,7 @@ impl CountWindow {
         }
     }
 
+    #[inline]
     pub(super) fn add(&self, hit: bool) {
         let place = self.cursor.0.fetch_add(1, Ordering::Relaxed) % self.size;
         let bit = 1 << (place % 64);

@@ -62,6 +62,7 @@ impl Meter {
     }
 
     /// Counts a call; whether it was bad and makes the rate too high.
+    #[inline]
     pub(in crate::breaker) fn record(&self, outcome: Outcome) -> bool {
         let hit = match self.counts {
             Counts::Failures => outcome.failed,

@@ -81,11 +81,13 @@ impl TimeWindow {
         Self { stripes: Default::default(), per_tick: u64::MAX / bucket + 1 }
     }
 
+    #[inline]
     fn tick(&self, now: Instant) -> u64 {
         let product = u128::from(now.as_nanos()) * u128::from(self.per_tick);
         u64::try_from(product >> 64).unwrap_or(u64::MAX)
     }
 
+    #[inline]
     pub(super) fn add(&self, hit: bool, now: Instant) {
         let tick = self.tick(now);
         let bucket = usize::try_from(tick % BUCKETS).unwrap_or_default();
@@ -133,6 +135,7 @@ impl TimeWindow {
 }
 
 /// The stripe of this thread: each new thread takes the next one.
+#[inline]
 fn stripe() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     const NONE: usize = usize::MAX;
