@@ -4,9 +4,12 @@
 //! After the chaos strategies of Polly (<https://www.pollydocs.org/chaos>), with one seed in
 //! place of its random generators: the same seed gives the same faults.
 
+mod substitute;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use self::substitute::Substituted;
 use crate::invalid::{Findings, Invalid};
 
 /// Which share of calls gets which fault. A call gets one fault at most, so the rates together
@@ -46,6 +49,9 @@ pub struct ChaosConfig {
     pub error_rate: f64,
     /// Share of calls that never end, as if they hung, from 0 to 1. Default 0.
     pub cancel_rate: f64,
+    /// Share of attempts that give a made outcome where [`Chaos::substitute`] is put around
+    /// them, from 0 to 1. Drawn apart from the other faults. Default 0.
+    pub result_rate: f64,
 }
 
 /// Calls that take longer than they need to.
@@ -89,7 +95,7 @@ impl ChaosConfig {
             ("cancel_rate", self.cancel_rate),
         ];
         let mut findings = Findings::default();
-        for (field, rate) in rates {
+        for (field, rate) in rates.into_iter().chain([("result_rate", self.result_rate)]) {
             findings.require((0.0..=1.0).contains(&rate), field, "a share from 0 to 1");
         }
         let sum: f64 = rates.iter().map(|(_, rate)| rate).sum();
@@ -122,6 +128,7 @@ pub struct Chaos {
     config: ChaosConfig,
     enabled: AtomicBool,
     drawn: AtomicU64,
+    results_drawn: AtomicU64,
 }
 
 impl Chaos {
@@ -133,7 +140,8 @@ impl Chaos {
     pub fn new(config: ChaosConfig) -> Result<Self, Invalid> {
         config.validate()?;
         let enabled = AtomicBool::new(config.enabled);
-        Ok(Self { config, enabled, drawn: AtomicU64::new(0) })
+        let (drawn, results_drawn) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { config, enabled, drawn, results_drawn })
     }
 
     /// The fault of the next call. Switched off, it is [`Fault::None`] and does not count as a
@@ -164,6 +172,16 @@ impl Chaos {
         } else {
             Fault::None
         }
+    }
+
+    /// Whether the next attempt gives a made outcome.
+    fn draws_result(&self) -> bool {
+        if !self.is_enabled() || self.config.result_rate == 0.0 {
+            return false;
+        }
+        let number = self.results_drawn.fetch_add(1, Ordering::Relaxed);
+        // Another sequence than that of the other faults, so that neither shifts the other.
+        share(nth_random(mix(!self.config.seed), number)) < self.config.result_rate
     }
 
     /// Whether draws give faults now.

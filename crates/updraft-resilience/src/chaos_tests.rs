@@ -1,6 +1,10 @@
 //! Tests of the faults: the sequence belongs to the seed, and the rates hold.
 
 use std::collections::HashMap;
+use std::future::ready;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 
@@ -9,7 +13,16 @@ use super::*;
 fn config(seed: u64) -> ChaosConfig {
     let ms = Duration::from_millis;
     let latency = LatencyFault { rate: 0.2, add: ms(100), jitter: ms(50) };
-    ChaosConfig { enabled: true, seed, latency: Some(latency), error_rate: 0.1, cancel_rate: 0.05 }
+    let (error_rate, cancel_rate) = (0.1, 0.05);
+    let none = ChaosConfig::default();
+    ChaosConfig { enabled: true, seed, latency: Some(latency), error_rate, cancel_rate, ..none }
+}
+
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it is ready"),
+    }
 }
 
 fn draws(chaos: &Chaos, count: usize) -> Vec<Fault> {
@@ -148,4 +161,22 @@ proptest! {
             prop_assert!((ms(121)..ms(129)).contains(&mean), "{:?}", mean);
         }
     }
+}
+
+#[test]
+fn made_outcomes_come_in_their_share_by_their_seed_and_leave_other_faults_alone() {
+    let config = ChaosConfig { enabled: true, seed: 3, result_rate: 0.25, ..Default::default() };
+    let row = |config| {
+        let chaos = Arc::new(Chaos::new(config).unwrap());
+        let mut operation = chaos.substitute(|_| ready(0), || 1);
+        let outcomes: Vec<u32> = (0..4000).map(|number| at_once(operation(number))).collect();
+        assert_eq!(chaos.drawn(), 0);
+        outcomes
+    };
+    let made = row(config);
+    assert!((900..1100).contains(&made.iter().sum::<u32>()));
+    assert_eq!(made, row(config));
+    assert_ne!(made, row(ChaosConfig { seed: 4, ..config }));
+    assert_eq!(row(ChaosConfig { enabled: false, ..config }).iter().sum::<u32>(), 0);
+    assert!(ChaosConfig { result_rate: 1.5, ..config }.validate().is_err());
 }

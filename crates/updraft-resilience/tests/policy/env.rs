@@ -182,6 +182,7 @@ fn everything() -> PolicyConfig {
             latency: Some(latency),
             error_rate: 0.1,
             cancel_rate: 0.2,
+            result_rate: 0.3,
         }),
     }
 }

@@ -85,3 +85,15 @@ fn the_reason_for_giving_up_is_told() {
         [Event::Retrying { attempt: 2, wait: ms(5) }, Event::GivenUp(StopReason::Attempts)];
     assert_eq!(*told.lock().unwrap(), expected);
 }
+
+#[test]
+fn a_made_outcome_looks_as_if_the_target_gave_it() {
+    let hand = ManualClock::new();
+    let chaos = ChaosConfig { enabled: true, result_rate: 1.0, ..ChaosConfig::default() };
+    let policy = policy(&hand).retry(tries(3, 1)).chaos(chaos).build().unwrap();
+    let chaos = policy.handle().chaos().unwrap();
+    let log = Log::new(&hand);
+    let outcome = finish(&hand, policy.call(chaos.substitute(log.failing(), || Err("made up"))));
+    assert_eq!(outcome, Err(Error::Inner("made up")));
+    assert_eq!((log.count(), policy.handle().snapshot().counts.retries), (0, 2));
+}

@@ -222,6 +222,7 @@ fn faults_repeat_themselves_by_their_seed_and_can_be_switched_off() {
             latency: Some(latency),
             error_rate: 0.3,
             cancel_rate: 0.0,
+            result_rate: 0.0,
         };
         let policy = policy(&hand).chaos(chaos).build().unwrap();
         let call = || {
