@@ -42,7 +42,9 @@ pub fn repeat<T>(mut operation: impl FnMut(u64) -> T + 'static) -> Batch {
     })
 }
 
-/// The outcome of a future that is ready, or soon will be.
+/// The outcome of a future that is ready, or soon will be. Inlined, as `.await` is: it shall
+/// not move the future.
+#[inline(always)]
 pub fn drive<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
