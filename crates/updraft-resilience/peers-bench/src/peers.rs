@@ -77,7 +77,7 @@ pub fn recovery(outcome: &Outcome) -> RecoveryInfo {
 }
 
 pub fn context() -> ResilienceContext<u64, Outcome> {
-    ResilienceContext::new(&tick::Clock::new_tokio())
+    ResilienceContext::new(tick::Clock::new_tokio())
 }
 
 pub fn recloser() -> Recloser {

@@ -43,6 +43,8 @@ fn ours() -> Result<Vec<Case>, Box<dyn std::error::Error>> {
     let layer = four("layers").build()?.layer();
     let queued = BulkheadConfig { max: 1000, queue: 100, ..BulkheadConfig::default() };
     let keyed = Arc::new(four("keyed").build()?.keyed::<u64>(2048));
+    let changed: Policy = four("changed").build()?;
+    changed.handle().update(|config| config.attempt_timeout = Some(SPAN * 2))?;
     Ok(vec![
         policy(GROUP, "`Policy::call`", four("stack"))?,
         policy(
@@ -53,6 +55,15 @@ fn ours() -> Result<Vec<Case>, Box<dyn std::error::Error>> {
         policy(GROUP, "`Policy::call`, with a queue", four("queued").bulkhead(queued))?,
         policy(GROUP, "`Policy::call`, with a listener", four("heard").on_event(|_, _| {}))?,
         policy(GROUP, "`Policy::call`, the clock of tokio", four("tokio").clock(Clock::tokio()))?,
+        Case {
+            group: GROUP,
+            name: "`Policy::call`, after an update",
+            ours: true,
+            start: Box::new(move || {
+                let policy = changed.clone();
+                repeat(move |number| drive(policy.call(|_| work(number))).unwrap_or_default())
+            }),
+        },
         Case {
             group: GROUP,
             name: "`Policy::call_blocking`",
