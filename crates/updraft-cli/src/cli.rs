@@ -1,12 +1,11 @@
 //! The words of the command line. The reference in `docs/reference/cli.md` and the
 //! completions are made from here.
 
-use std::path::PathBuf;
-
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
+use crate::global::Global;
 use crate::verb::attach::AttachArgs;
 use crate::verb::completions::CompletionsArgs;
 use crate::verb::down::DownArgs;
@@ -44,18 +43,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
-}
-
-/// What every verb takes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Global {
-    /// Work in this folder; the manifest is looked for in it and above it
-    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
-    #[arg(hide_default_value = true)]
-    pub(crate) directory: PathBuf,
-    /// Write results as JSON to stdout, and errors as JSON to stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 /// The verbs.

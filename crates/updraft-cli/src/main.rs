@@ -4,6 +4,7 @@
 mod cli;
 mod control;
 mod failure;
+mod global;
 mod init;
 mod log_view;
 mod names;
@@ -20,11 +21,12 @@ mod verb;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Builder;
 
-use crate::cli::{Cli, Global, Verb};
+use crate::cli::{Cli, Verb};
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 
 /// Enough for a supervisor, whose work is waiting.
 const SUPERVISOR_THREADS: usize = 2;
@@ -70,6 +72,6 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Task(args) => verb::task::run(global, args).await,
         Verb::Init(args) => verb::init::run(global, &args),
         Verb::Schema => verb::schema::run(),
-        Verb::Completions(args) => verb::completions::run(&args),
+        Verb::Completions(args) => verb::completions::run(&args, &mut Cli::command()),
     }
 }

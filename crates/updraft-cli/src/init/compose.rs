@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::dockerfile;
-use super::program::{self, Program};
+use super::program;
+use super::search;
 use super::sketch::{Kind, ServiceSketch, Sketch};
 
 /// The names of compose files, the first one found counts, as Docker has it.
@@ -94,7 +95,7 @@ impl Compose {
                 continue;
             };
             let folder = directory.join(&path);
-            let mut program = Program::find(&folder)?.unwrap_or_default();
+            let mut program = search::program(&folder)?.unwrap_or_default();
             let (file, image) = dockerfile_of(build, &folder)?;
             let own = service.command();
             if let Some(run) = own.clone().or_else(|| dockerfile::command(&image)) {

@@ -7,6 +7,7 @@ mod dockerfile;
 mod node;
 mod program;
 mod python;
+mod search;
 mod sketch;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,6 @@ use anyhow::{Context, bail};
 use updraft_system::{Name, parse_manifest};
 
 use self::compose::Compose;
-use self::program::Program;
 use self::sketch::{ServiceSketch, Sketch};
 
 const MANIFEST: &str = "updraft.toml";
@@ -61,8 +61,11 @@ pub(crate) fn propose(directory: &Path) -> anyhow::Result<Proposal> {
         compose.add_resources(&mut sketch);
     }
     // Who wrote a Procfile said what runs here; then who wrote a compose file.
-    let whole =
-        if directory.join(program::PROCFILE).is_file() { Program::find(&directory)? } else { None };
+    let whole = if directory.join(program::PROCFILE).is_file() {
+        search::program(&directory)?
+    } else {
+        None
+    };
     match (&compose, whole) {
         (_, Some(program)) => {
             sketch.add(ServiceSketch::of(Path::new(""), folder, program));
@@ -72,8 +75,8 @@ pub(crate) fn propose(directory: &Path) -> anyhow::Result<Proposal> {
             compose.add_services(&directory, &mut sketch)?;
         }
         _ => {
-            for path in program::folders(&directory)? {
-                let program = Program::find(&directory.join(&path))?;
+            for path in search::folders(&directory)? {
+                let program = search::program(&directory.join(&path))?;
                 if let Some(program) = program.filter(|program| !program.processes.is_empty()) {
                     sketch.add(ServiceSketch::of(&path, folder, program));
                 }

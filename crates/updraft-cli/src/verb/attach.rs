@@ -8,8 +8,8 @@ use serde_json::json;
 use updraft_engine::{AttachError, Attachments};
 use updraft_system::Name;
 
-use crate::cli::Global;
 use crate::failure::{Class, Failure, Outcome};
+use crate::global::Global;
 use crate::names;
 use crate::output;
 use crate::running::{Addressed, Presence};

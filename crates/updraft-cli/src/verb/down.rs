@@ -7,9 +7,9 @@ use serde_json::json;
 use updraft_engine::StateLock;
 use updraft_system::{StopRequest, SystemEnd};
 
-use crate::cli::Global;
 use crate::control::Client;
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::output;
 use crate::progress::Progress;
 use crate::readiness::progress;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::Global;
 use crate::failure::{Class, Failure, Outcome};
+use crate::global::Global;
 use crate::init::{self, WriteError};
 use crate::output;
 use crate::system_dir::MANIFEST;

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use updraft_engine::logs::read_stored;
 use updraft_system::LogSelector;
 
-use crate::cli::Global;
 use crate::control::{Client, LogRequest, parse_since};
 use crate::failure::{Class, Failure, Outcome};
+use crate::global::Global;
 use crate::log_view::{LogPrinter, LogStyle, PRINT_WITHIN};
 use crate::names;
 use crate::output;

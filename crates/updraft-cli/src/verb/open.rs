@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::json;
 use updraft_system::{Name, Route};
 
-use crate::cli::Global;
 use crate::control::Client;
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::names;
 use crate::output;
 use crate::running::Addressed;

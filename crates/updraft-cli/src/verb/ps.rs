@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use updraft_system::{ProcessState, ProcessStatus, RowKind};
 
-use crate::cli::Global;
 use crate::failure::Outcome;
+use crate::global::Global;
 use crate::output;
 use crate::running::Addressed;
 

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 use updraft_system::LogSelector;
 
-use crate::cli::Global;
 use crate::failure::Outcome;
+use crate::global::Global;
 use crate::output;
 use crate::progress::Progress;
 use crate::running::Addressed;

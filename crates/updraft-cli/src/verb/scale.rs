@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use updraft_system::Name;
 
-use crate::cli::Global;
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::names;
 use crate::output;
 use crate::progress::Progress;

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use clap::Args;
 use updraft_system::{LogLine, LogStream, Name, TaskEvent};
 
-use crate::cli::Global;
 use crate::control::ControlError;
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::output;
 use crate::running::Addressed;
 

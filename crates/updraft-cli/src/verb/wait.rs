@@ -7,8 +7,8 @@ use clap::Args;
 use tokio::time::{Instant, timeout_at};
 use updraft_system::duration;
 
-use crate::cli::Global;
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::output;
 use crate::progress::Progress;
 use crate::readiness::{progress, until_decided};

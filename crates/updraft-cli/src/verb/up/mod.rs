@@ -11,9 +11,9 @@ use clap::Args;
 use updraft_engine::{Options, StateLock};
 use updraft_system::{Name, Route, System, SystemState};
 
-use crate::cli::Global;
 use crate::control::{Client, ControlError};
 use crate::failure::{Failure, Outcome};
+use crate::global::Global;
 use crate::log_view::LogStyle;
 use crate::names;
 use crate::output;
