@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
 use crate::{ConfigKey, Name};
 
 /// A system of services and the resources they need. Every reference inside
@@ -18,6 +19,9 @@ pub struct System {
     pub resources: BTreeMap<Name, Resource>,
     /// Services.
     pub services: BTreeMap<Name, Service>,
+    /// What holds for the calls between all of them.
+    #[serde(default)]
+    pub mesh: MeshSettings,
 }
 
 /// An attached resource: a capability or a server, never an address.
@@ -86,12 +90,36 @@ pub struct Service {
     pub route: Option<String>,
     /// The contract of its configuration; values live elsewhere.
     pub config: BTreeMap<String, ConfigKey>,
+    /// What its endpoints speak.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The operations it declares, with what holds for each; empty: it declares none, and
+    /// all may be asked of it.
+    #[serde(default)]
+    pub operations: BTreeMap<Operation, OperationPolicy>,
+    /// How it calls what it needs; what is absent has the defaults.
+    #[serde(default)]
+    pub calls: BTreeMap<Name, Calls>,
+    /// Where the requests to it go, and what is done to them on the way.
+    #[serde(default)]
+    pub traffic: Traffic,
 }
 
 impl Service {
     /// Whether other services can reach it: it has a process type `web`.
     pub fn has_address(&self) -> bool {
         self.processes.contains_key(&Name::web())
+    }
+
+    /// The process types whose replicas serve the service's requests, each with the version
+    /// that it runs.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&Process, Name)> {
+        self.processes.values().filter_map(|process| Some((process, process.serves()?)))
+    }
+
+    /// Whether the replicas of a process type serve the service's requests.
+    pub fn is_endpoint(&self, process: &Name) -> bool {
+        self.processes.get(process).is_some_and(|process| process.serves().is_some())
     }
 }
 
@@ -127,6 +155,17 @@ pub struct Process {
     pub scale: u32,
     /// From SIGTERM to SIGKILL.
     pub stop: Duration,
+    /// The version of the service that it runs; with one, it serves requests beside `web`.
+    #[serde(default)]
+    pub version: Option<Name>,
+}
+
+impl Process {
+    /// The version as which it serves the service's requests: its own, or `web` for the
+    /// process of that name. `None`: it serves none.
+    pub fn serves(&self) -> Option<Name> {
+        self.version.clone().or_else(|| (self.name == Name::web()).then(Name::web))
+    }
 }
 
 /// When a process is ready, and how long it may take to boot.
@@ -199,6 +238,9 @@ pub enum TaskTrigger {
 pub struct Need {
     /// The service or resource at the other end.
     pub target: Target,
+    /// The operations that may be asked of it; empty: all.
+    #[serde(default)]
+    pub only: Vec<Operation>,
 }
 
 /// The end of an edge.

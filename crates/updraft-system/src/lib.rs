@@ -10,6 +10,7 @@ pub mod duration;
 mod graph;
 mod log;
 mod manifest;
+pub mod mesh;
 mod name;
 mod problem;
 mod status;

@@ -39,6 +39,21 @@ impl Name {
         Self("build".to_owned())
     }
 
+    /// What the outside goes by where callers have names.
+    pub fn ingress() -> Self {
+        Self("ingress".to_owned())
+    }
+
+    /// What the gateway goes by in the log.
+    pub fn gateway() -> Self {
+        Self("gateway".to_owned())
+    }
+
+    /// What the access log goes by.
+    pub fn access() -> Self {
+        Self("access".to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

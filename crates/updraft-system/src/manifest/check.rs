@@ -3,7 +3,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::home;
+use super::keys::homes;
 use super::report::{Report, known_names};
 use super::scalar;
 use super::shape::{Absent, Key, Label, Record, Shape, Tagged, Unbuilt, Variant, alternatives};
@@ -134,9 +134,12 @@ fn keys(
             None => {
                 let built = known.iter().filter(|one| !one.shape.is_unbuilt());
                 let known = built.map(|one| one.name).chain(tag);
-                let help = match (nearest(name, known.clone()), home(name)) {
-                    (None, Some(place)) => Some(format!("`{name}` belongs in {place}")),
-                    _ => known_names(name, known),
+                let homes = homes(name);
+                let elsewhere = nearest(name, known.clone()).is_none() && !homes.is_empty();
+                // What a tagged table lacks is a key of another variant, not of another table.
+                let help = match elsewhere && tag.is_none() {
+                    true => Some(format!("`{name}` belongs in {}", alternatives(&homes))),
+                    false => known_names(name, known),
                 };
                 let message = format!("`{name}` is not a key of this table");
                 report.add("manifest::unknown_key", key.span(), message, "not known", help);
@@ -165,6 +168,7 @@ fn map(label: Label, each: &Shape, table: &DeTable<'_>, report: &mut Report<'_>)
         match label {
             Label::Name(what) => scalar::name(what, name, &key.span(), report),
             Label::Variable => scalar::variable(name, &key.span(), report),
+            Label::Operation => drop(scalar::operation(name, &key.span(), report)),
             Label::Free => {}
         }
         value(each, name, found, report);

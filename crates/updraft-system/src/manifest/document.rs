@@ -20,7 +20,7 @@ pub(super) const EXAMPLE: &str = include_str!("example.toml");
 
 /// The reference page as Markdown.
 pub fn reference_markdown() -> String {
-    let mut page = Page { text: String::new(), unbuilt: Vec::new() };
+    let mut page = Page { text: String::new(), unbuilt: Vec::new(), shown: Vec::new() };
     page.record(&keys::MANIFEST);
     let mut text =
         format!("{HEAD}{EXAMPLE}```\n\nA time span is written `250ms`, `45s`, `20m` or ");
@@ -37,10 +37,16 @@ pub fn reference_markdown() -> String {
 struct Page {
     text: String,
     unbuilt: Vec<String>,
+    /// The titles that are there: a table may have its place under more than one key.
+    shown: Vec<&'static str>,
 }
 
 impl Page {
     fn record(&mut self, record: &Record) {
+        if self.shown.contains(&record.title) {
+            return;
+        }
+        self.shown.push(record.title);
         self.heading(record.title, record.doc);
         if !record.exactly_one.is_empty() {
             let names: Vec<_> = record.exactly_one.iter().map(|one| format!("`{one}`")).collect();
@@ -135,6 +141,7 @@ fn form(shape: &Shape) -> String {
     match shape {
         Shape::Map(Label::Name(what), _) => format!("a table, a key for each {what}"),
         Shape::Map(Label::Variable, _) => "a table, a key for each variable".to_owned(),
+        Shape::Map(Label::Operation, _) => "a table, a key for each operation".to_owned(),
         _ => shape.describe(),
     }
 }

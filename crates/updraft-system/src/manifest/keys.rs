@@ -2,6 +2,10 @@
 //! and the JSON Schema and `docs/reference/manifest.md` are made from it, so that
 //! the three cannot tell different stories.
 
+mod calls;
+mod mesh;
+mod traffic;
+
 use super::shape::{Absent, Key, Label, Record, Shape, Tagged, Unbuilt, Variant};
 
 use Absent::{Means, Required};
@@ -30,6 +34,7 @@ pub(super) static MANIFEST: Record = Record {
             Means("none"),
             "The services by name.",
         ),
+        mesh::MESH_KEY,
         key("check", Shape::Unbuilt(&CHECK), Means("none"), "What an audit cannot guess."),
         key("deploy", Shape::Unbuilt(&DEPLOY), Means("none"), "How deploys differ in shape."),
     ],
@@ -110,7 +115,9 @@ static SERVICE: Record = Record {
             Shape::List(&Shape::Text),
             Means("none"),
             "Services and resources that it calls: for each it receives `<NAME>_URL`, and \
-             `DATABASE_URL` for its only `sql` or `postgres`. Cycles are allowed.",
+             `DATABASE_URL` for its only `sql` or `postgres`. `orders` is all that the service \
+             does, `orders:GET /orders/{id}` that operation alone, and there may be several. \
+             Cycles are allowed.",
         ),
         key(
             "after",
@@ -135,6 +142,10 @@ static SERVICE: Record = Record {
             Means("none"),
             "Its admin tasks by name.",
         ),
+        calls::PROTOCOL,
+        calls::OPERATION_KEY,
+        calls::CALLS_KEY,
+        traffic::TRAFFIC_KEY,
         key("api", Shape::Unbuilt(&API), Means("none"), "Its contract."),
         key("function", Shape::Unbuilt(&FUNCTION), Means("none"), "Its functions by name."),
     ],
@@ -174,7 +185,7 @@ static PROCESS: Record = Record {
         key(
             "ready",
             Shape::Either(&[Shape::UrlPath, Shape::Record(&READY)]),
-            Means("`web`: its port opens; any other: it runs"),
+            Means("`web` and those with a `version`: its port opens; any other: it runs"),
             "When it may receive work; text is the path of an HTTP probe.",
         ),
         key(
@@ -194,6 +205,13 @@ static PROCESS: Record = Record {
             Shape::Duration { zero: true },
             Means("\"10s\""),
             "How long it may take to end after SIGTERM, before SIGKILL.",
+        ),
+        key(
+            "version",
+            Shape::Name,
+            Means("`web` has the version `web`; any other serves no requests"),
+            "The version of the service that it runs: with one, it serves requests beside \
+             `web`, and `traffic` tells which.",
         ),
     ],
     exactly_one: &[],
@@ -403,11 +421,21 @@ static DEPLOY: Unbuilt = Unbuilt {
     instead: "leave `[deploy]` out and run the system with `updraft up`",
 };
 
-/// The table to which a key belongs that stands in the wrong one.
-pub(super) fn home(name: &str) -> Option<&'static str> {
-    let records = [&SERVICE, &PROCESS, &TASK, &READY, &MANIFEST];
-    let mut holding = records.iter().filter(|one| one.keys.iter().any(|key| key.name == name));
-    holding.next().map(|record| record.title)
+/// The tables to which a key belongs that stands in the wrong one.
+pub(super) fn homes(name: &str) -> Vec<String> {
+    let records = [
+        &SERVICE,
+        &PROCESS,
+        &TASK,
+        &READY,
+        &MANIFEST,
+        &calls::CALLS,
+        &calls::OPERATION,
+        &traffic::TRAFFIC,
+        &mesh::MESH,
+    ];
+    let holding = records.iter().filter(|one| one.keys.iter().any(|key| key.name == name));
+    holding.map(|record| record.title.to_owned()).collect()
 }
 
 const fn key(name: &'static str, shape: Shape, absent: Absent, doc: &'static str) -> Key {

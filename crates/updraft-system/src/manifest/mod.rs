@@ -6,10 +6,15 @@
 //! built from it ([`service`], [`resource`]), and its references are resolved
 //! ([`references`]).
 
+mod calls;
 mod check;
 mod config;
 mod document;
+mod form;
 mod keys;
+mod mesh;
+mod needs;
+mod operation;
 mod process;
 mod procfile;
 mod references;
@@ -19,6 +24,7 @@ mod scalar;
 mod schema;
 mod service;
 mod shape;
+mod traffic;
 mod tree;
 
 pub use document::reference_markdown;
@@ -67,5 +73,5 @@ fn system(root: Tree<'_>, report: &mut Report<'_>) -> Option<System> {
         let message = "the system has no service and no resource";
         report.add("manifest::missing", span, message, "an empty system", help);
     }
-    Some(System { name, resources, services })
+    Some(System { name, resources, services, mesh: mesh::settings(root.table("mesh"), report) })
 }

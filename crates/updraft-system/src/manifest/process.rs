@@ -19,25 +19,26 @@ pub(super) const WEB: &str = "web";
 
 /// The process types of a service that are sound.
 pub(super) fn all(service: Tree<'_>) -> BTreeMap<Name, Process> {
-    let short = service.text("run").and_then(|(run, _)| Some(plain(WEB.parse().ok()?, run)));
+    let short = service.text("run").and_then(|(run, _)| Some(plain(WEB.parse().ok()?, run, None)));
     let long =
         service.table("process").named::<Name>().filter_map(|(name, value)| process(name, value));
     short.into_iter().chain(long).map(|process| (process.name.clone(), process)).collect()
 }
 
 /// A process type of which only the command is told.
-pub(super) fn plain(name: Name, run: &str) -> Process {
-    let kind = if name.as_str() == WEB { ProbeKind::Tcp } else { ProbeKind::Started };
+pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
+    let serves = name.as_str() == WEB || version.is_some();
+    let kind = if serves { ProbeKind::Tcp } else { ProbeKind::Started };
     let ready = probe(kind, None);
-    Process { name, run: run.to_owned(), ready, live: None, scale: 1, stop: STOP }
+    Process { name, run: run.to_owned(), ready, live: None, scale: 1, stop: STOP, version }
 }
 
 fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {
     if let Some((run, _)) = tree::text(value) {
-        return Some(plain(name, run));
+        return Some(plain(name, run, None));
     }
     let table = Tree::of(value);
-    let mut process = plain(name, table.text("run")?.0);
+    let mut process = plain(name, table.text("run")?.0, table.read("version"));
     if let Some(ready) = table.value("ready") {
         process.ready = readiness(ready)?;
     }

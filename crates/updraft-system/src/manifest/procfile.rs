@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::process;
 use super::report::Report;
 use super::scalar;
+use crate::mesh::{MeshSettings, Protocol, Traffic};
 use crate::{Build, Name, Problem, Service, System, Task, TaskTrigger};
 
 /// The process type that runs once before the others, as Heroku has it.
@@ -39,7 +40,7 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
             let task = Task { name: name.clone(), run, when: TaskTrigger::Release, timeout: None };
             tasks.insert(name, task);
         } else {
-            processes.insert(name.clone(), process::plain(name, run));
+            processes.insert(name.clone(), process::plain(name, run, None));
         }
     }
     if processes.is_empty() && report.is_empty() {
@@ -60,9 +61,13 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
         after: Vec::new(),
         route: None,
         config: BTreeMap::new(),
+        protocol: Protocol::default(),
+        operations: BTreeMap::new(),
+        calls: BTreeMap::new(),
+        traffic: Traffic::default(),
     };
     let services = BTreeMap::from([(name.clone(), service)]);
-    Ok(System { name, resources: BTreeMap::new(), services })
+    Ok(System { name, resources: BTreeMap::new(), services, mesh: MeshSettings::default() })
 }
 
 /// The process type of one line; `None` for blank lines, comments and mistakes.

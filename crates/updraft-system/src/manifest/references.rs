@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check;
+use super::needs;
 use super::process::WEB;
 use super::report::{Report, known_names};
 use super::tree::Tree;
-use crate::{After, Name, Need, Span, Target};
+use crate::mesh::Protocol;
+use crate::{After, Name, Span};
 
 /// All names of a manifest, whether what they name is sound or not: a service
 /// with a mistake in it is still the one that others refer to.
@@ -69,70 +70,44 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn names(&self) -> impl Iterator<Item = &'a str> + Clone {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + Clone {
         self.services.keys().chain(self.resources.keys()).copied()
     }
 
-    fn service_names(&self) -> impl Iterator<Item = &'a str> + Clone {
+    pub(super) fn service_names(&self) -> impl Iterator<Item = &'a str> + Clone {
         self.services.keys().copied()
     }
 
-    fn has_process(&self, service: &str, process: &str) -> bool {
+    pub(super) fn is_service(&self, name: &str) -> bool {
+        self.services.contains_key(name)
+    }
+
+    /// What a service speaks.
+    pub(super) fn protocol(&self, service: &str) -> Protocol {
+        let entry = self.services.get(service);
+        entry.and_then(|entry| entry.table.read("protocol")).unwrap_or_default()
+    }
+
+    /// The operations that a service declares, sound or not.
+    pub(super) fn operations(&self, service: &str) -> Vec<&'a str> {
+        let entry = self.services.get(service).into_iter();
+        let operations = entry.flat_map(|entry| entry.table.table("operation").entries());
+        operations.map(|(operation, ..)| operation).collect()
+    }
+
+    /// Whether a service names another thing in its `needs`.
+    pub(super) fn needs(&self, service: &str, target: &str) -> bool {
+        let entry = self.services.get(service).into_iter();
+        let mut needs = entry.flat_map(|entry| needs::texts(entry.table));
+        needs.any(|need| need.target == target)
+    }
+
+    pub(super) fn has_process(&self, service: &str, process: &str) -> bool {
         self.services.get(service).is_some_and(|entry| {
             let short = process == WEB && entry.table.value("run").is_some();
             short || entry.table.table("process").value(process).is_some()
         })
     }
-}
-
-/// The edges of a service.
-pub(super) fn needs(service: Tree<'_>, index: &Index<'_>, report: &mut Report<'_>) -> Vec<Need> {
-    let mut needs: Vec<Need> = Vec::new();
-    for (text, span) in service.texts("needs") {
-        let (name, capability) = match text.split_once(':') {
-            Some((name, capability)) => (name, Some(capability)),
-            None => (text, None),
-        };
-        if let Some(capability) = capability {
-            let what = format!("the capability `{capability}` of a need");
-            check::not_built(&what, &format!("write `{name}`"), span.clone(), report);
-        }
-        let Some(target) = target(name, &span, index, report) else {
-            continue;
-        };
-        if needs.iter().any(|need| need.target == target) {
-            let message = format!("`{name}` is in `needs` twice");
-            let help = "remove one of the two".to_owned();
-            report.add("manifest::duplicate", span, message, "here again", help);
-        } else {
-            needs.push(Need { target });
-        }
-    }
-    needs
-}
-
-fn target(name: &str, span: &Span, index: &Index<'_>, report: &mut Report<'_>) -> Option<Target> {
-    if index.resources.contains_key(name) {
-        return name.parse().ok().map(Target::Resource);
-    }
-    if !index.services.contains_key(name) {
-        if !report.is_damaged() {
-            let message = format!("there is no service and no resource `{name}`");
-            let help = known_names(name, index.names());
-            report.add("manifest::unknown_reference", span.clone(), message, "not known", help);
-        }
-        return None;
-    }
-    if !index.has_process(name, WEB) && !report.is_damaged() {
-        let message = format!("`{name}` has no process `web`, so that no URL leads to it");
-        let help = format!(
-            "call the process of `{name}` that listens on `PORT` `web`; to wait for `{name}` \
-             use `after`"
-        );
-        report.add("manifest::nothing_listens", span.clone(), message, "leads nowhere", help);
-        return None;
-    }
-    name.parse().ok().map(Target::Service)
 }
 
 /// What the start of the service `of` waits for.

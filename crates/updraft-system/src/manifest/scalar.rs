@@ -7,8 +7,9 @@ use std::time::Duration;
 use toml::de::{DeInteger, DeValue};
 
 use super::report::{Report, known_names};
-use super::shape::Shape;
-use crate::{Name, Span};
+use super::shape::{Form, Shape};
+use crate::mesh::Operation;
+use crate::{Name, Span, nearest};
 
 /// The longest time span of a manifest; longer ones are slips of the hand.
 pub(super) const DURATION_MAX: Duration = Duration::from_hours(24 * 30);
@@ -29,8 +30,15 @@ pub(super) fn check(
             let help = "choose a number within the bounds".to_owned();
             report.add("manifest::out_of_range", span.clone(), message, "out of range", help);
         }
-        (Shape::True, DeValue::Boolean(false)) => {
-            let message = format!("`{key}` can only be `true`");
+        (Shape::Choice(numbers), DeValue::Integer(number))
+            if !integer(number).is_some_and(|number| numbers.contains(&number)) =>
+        {
+            let message = format!("`{key}` must be {}", shape.describe());
+            let help = "choose one of these".to_owned();
+            report.add("manifest::out_of_range", span.clone(), message, "not one of them", help);
+        }
+        (Shape::True, DeValue::Boolean(false)) | (Shape::False, DeValue::Boolean(true)) => {
+            let message = format!("`{key}` can only be {}", shape.describe());
             let help = format!("leave `{key}` out");
             report.add("manifest::out_of_range", span.clone(), message, "here", help);
         }
@@ -75,6 +83,7 @@ fn text(shape: &Shape, key: &str, found: &str, span: &Span, report: &mut Report<
                 report.add("manifest::invalid_regex", span.clone(), message, reason(&error), help);
             }
         }
+        Shape::Form(one) => form(one, key, found, span, report),
         Shape::Duration { zero } => duration(*zero, key, found, span, report),
         _ => {}
     }
@@ -101,6 +110,33 @@ pub(super) fn name(what: &str, found: &str, span: &Span, report: &mut Report<'_>
     let message = format!("a {what} cannot be called `{found}`: {reserved}");
     let help = "choose another name".to_owned();
     report.add("manifest::reserved_name", span.clone(), message, "reserved", help);
+}
+
+fn form(form: &Form, key: &str, found: &str, span: &Span, report: &mut Report<'_>) {
+    if !(form.fits)(found) {
+        let message = format!("`{key}` must be {}, not \"{found}\"", form.what);
+        let help = match nearest(found, form.words.iter().copied()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => form.help.to_owned(),
+        };
+        report.add(form.code, span.clone(), message, "here", help);
+    }
+}
+
+/// Reads an operation, and reports that `found` is none.
+pub(super) fn operation(found: &str, span: &Span, report: &mut Report<'_>) -> Option<Operation> {
+    let reason = match found.parse::<Operation>() {
+        Ok(operation) => return Some(operation),
+        Err(error) => error.reason(),
+    };
+    let message = format!("`{found}` is not an operation: {reason}");
+    let rule = "write a method and a path, such as `GET /quotes/{id}`";
+    let (method, path) = found.split_once(' ').unwrap_or(("GET", found));
+    let path = path.trim().trim_start_matches('/');
+    let mended = format!("{} /{path}", method.trim().to_ascii_uppercase()).parse::<Operation>();
+    let help = mended.map_or_else(|_| rule.to_owned(), |it| format!("did you mean `{it}`?"));
+    report.add("manifest::invalid_operation", span.clone(), message, "not an operation", help);
+    None
 }
 
 /// Reports that `found` cannot be a variable of a service's contract.

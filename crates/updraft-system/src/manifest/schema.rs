@@ -9,6 +9,7 @@ use crate::Name;
 
 const NAME: &str = "^[a-z]([a-z0-9-]*[a-z0-9])?$";
 const VARIABLE: &str = "^[A-Z][A-Z0-9_]*$";
+const OPERATION: &str = r"^([A-Z]+|\*) /\S*$";
 const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
 const PATH: &str = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$";
 const URL_PATH: &str = "^/([^/].*)?$";
@@ -36,6 +37,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::Duration { .. } => json!({ "type": "string", "pattern": DURATION }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::True => json!({ "const": true }),
+        Shape::False => json!({ "const": false }),
+        Shape::Form(form) => json!({ "type": "string", "pattern": form.pattern }),
+        Shape::Choice(numbers) => json!({ "enum": numbers }),
         Shape::Whole { least, most } => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
@@ -66,6 +70,7 @@ fn map(label: Label, each: &Shape) -> Value {
     match label {
         Label::Name(_) => map["propertyNames"] = shape(&Shape::Name),
         Label::Variable => map["propertyNames"] = json!({ "pattern": VARIABLE }),
+        Label::Operation => map["propertyNames"] = json!({ "pattern": OPERATION }),
         Label::Free => {}
     }
     map

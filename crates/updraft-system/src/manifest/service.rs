@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::needs;
 use super::references::{self, Index};
 use super::report::Report;
 use super::tree::{self, Tree};
-use super::{config, process};
+use super::{calls, config, operation, process, traffic};
+use crate::mesh::Protocol;
 use crate::{Build, Name, Service, Span};
 
 /// What a service is given besides `<NAME>_URL` where it needs one database.
@@ -31,7 +33,8 @@ fn service<'a>(
     let table = Tree::of(value);
     let processes = process::all(table);
     check_processes(&name, table, report);
-    let needs = references::needs(table, index, report);
+    check_requests(&name, table, index, report);
+    let needs = needs::all(table, index, report);
     let after = references::after(&name, table, index, report);
     let config = config::contract(table, report);
     check_urls(table, &needs, index, report);
@@ -44,6 +47,10 @@ fn service<'a>(
         after,
         route: table.text("route").map(|(route, _)| route.to_owned()),
         config,
+        protocol: index.protocol(name.as_str()),
+        operations: operation::all(table, report),
+        calls: calls::all(table, index, report),
+        traffic: traffic::traffic(name.as_str(), table, index, report),
         name,
     }
 }
@@ -80,9 +87,33 @@ fn check_processes(name: &Name, service: Tree<'_>, report: &mut Report<'_>) {
             report.add("manifest::name_clash", span, message, "the same name", help);
         }
     }
-    let has_web = service.value("run").is_some() || processes.value(process::WEB).is_some();
-    if let (Some(span), false, false) = (service.key_span("route"), has_web, report.is_damaged()) {
-        let message = format!("`{name}` has a route and no process `web` that could serve it");
+}
+
+/// What is said of requests to a service needs a process that serves them.
+fn check_requests(name: &Name, service: Tree<'_>, index: &Index<'_>, report: &mut Report<'_>) {
+    if index.protocol(name.as_str()) == Protocol::Tcp {
+        for (key, what) in [("route", "no paths"), ("operation", "no operations")] {
+            if let Some(span) = service.key_span(key) {
+                let message = format!("`{name}` speaks tcp, which has {what}");
+                let help = format!("leave `{key}` out, or change `protocol`");
+                report.add("manifest::without_effect", span, message, "no requests", help);
+            }
+        }
+    }
+    let has_web = index.has_process(name.as_str(), process::WEB);
+    if has_web || report.is_damaged() {
+        return;
+    }
+    let said = ["route", "protocol", "operation", "traffic"].into_iter();
+    let said = said.filter_map(|key| Some((service.key_span(key)?, key)));
+    let versions = service
+        .table("process")
+        .entries()
+        .filter_map(|(_, _, process)| Some((Tree::of(process).key_span("version")?, "version")));
+    for (span, key) in said.chain(versions) {
+        let message = format!(
+            "`{key}` is for requests, and `{name}` has no process `web` that could serve them"
+        );
         let help = "call the process that listens on `PORT` `web`".to_owned();
         report.add("manifest::nothing_listens", span, message, "leads nowhere", help);
     }
@@ -103,7 +134,7 @@ fn check_urls(
     if let [only] = databases.as_slice()
         && let Some(other) = provided.insert(DATABASE_URL.to_owned(), *only)
         && other != *only
-        && let Some((_, span)) = service.texts("needs").find(|(text, _)| *text == other.as_str())
+        && let Some(span) = needs::span(service, other.as_str())
     {
         let message = format!("`{DATABASE_URL}` would lead to `{other}` and to `{only}`");
         let help = format!("rename `{other}`: the only database that a service needs has that URL");

@@ -26,6 +26,12 @@ pub(super) enum Shape {
     True,
     /// A whole number within bounds.
     Whole { least: i64, most: i64 },
+    /// One of these whole numbers.
+    Choice(&'static [i64]),
+    /// `false`, where the absence of the key says something else.
+    False,
+    /// Text with a form of its own.
+    Form(&'static Form),
     /// A whole number or one with a fraction.
     Number,
     /// Text, a number, `true` or `false`.
@@ -50,6 +56,23 @@ pub(super) enum Shape {
     Unbuilt(&'static Unbuilt),
 }
 
+/// A form that texts have.
+#[derive(Debug)]
+pub(super) struct Form {
+    /// What it is, after "must be".
+    pub what: &'static str,
+    /// The code of the finding that a text is not one.
+    pub code: &'static str,
+    /// What the JSON Schema asks of it; it may let through what `fits` refuses.
+    pub pattern: &'static str,
+    /// Whether a text is one.
+    pub fits: fn(&str) -> bool,
+    /// Words that are, for a near miss.
+    pub words: &'static [&'static str],
+    /// How one is written.
+    pub help: &'static str,
+}
+
 /// What the keys of a [`Shape::Map`] must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
@@ -57,6 +80,8 @@ pub(super) enum Label {
     Name(&'static str),
     /// The name of an environment variable.
     Variable,
+    /// A [`crate::mesh::Operation`].
+    Operation,
     /// Anything.
     Free,
 }
@@ -145,9 +170,10 @@ impl Shape {
             | Self::UrlPath
             | Self::Regex
             | Self::Duration { .. }
+            | Self::Form(_)
             | Self::Word(_) => kind == "string",
-            Self::Bool | Self::True => kind == "boolean",
-            Self::Whole { .. } => kind == "integer",
+            Self::Bool | Self::True | Self::False => kind == "boolean",
+            Self::Whole { .. } | Self::Choice(_) => kind == "integer",
             Self::Number => matches!(kind, "integer" | "float"),
             Self::Scalar => matches!(kind, "string" | "integer" | "float" | "boolean"),
             Self::Date => kind == "datetime",
@@ -172,6 +198,12 @@ impl Shape {
             Self::Duration { .. } => "a time span such as \"45s\"".to_owned(),
             Self::Bool => "`true` or `false`".to_owned(),
             Self::True => "`true`".to_owned(),
+            Self::False => "`false`".to_owned(),
+            Self::Form(form) => form.what.to_owned(),
+            Self::Choice(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+                alternatives(&numbers)
+            }
             Self::Whole { least, most: i64::MAX } => {
                 format!("a whole number, at least {least}")
             }

@@ -4,6 +4,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use toml::de::{DeTable, DeValue};
 
 use super::check::Value;
@@ -61,6 +63,20 @@ impl<'a> Tree<'a> {
         crate::duration::parse(self.text(key)?.0).ok()
     }
 
+    pub(super) fn flag(self, key: &str) -> Option<bool> {
+        self.value(key)?.get_ref().as_bool()
+    }
+
+    /// What the text under `key` stands for.
+    pub(super) fn read<T: DeserializeOwned>(self, key: &str) -> Option<T> {
+        self::read(self.text(key)?.0)
+    }
+
+    /// The text under `key`, or the texts in the list there.
+    pub(super) fn one_or_more(self, key: &str) -> impl Iterator<Item = (&'a str, Span)> {
+        self.text(key).into_iter().chain(self.texts(key))
+    }
+
     pub(super) fn whole(self, key: &str) -> Option<u32> {
         whole(self.value(key)?)
     }
@@ -69,6 +85,12 @@ impl<'a> Tree<'a> {
 /// The text that `value` is.
 pub(super) fn text<'a>(value: &'a Value<'a>) -> Option<(&'a str, Span)> {
     Some((value.get_ref().as_str()?, value.span()))
+}
+
+/// What a text stands for, by the names that the type has for its values.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    let text: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+    T::deserialize(text).ok()
 }
 
 /// The whole number that `value` is.

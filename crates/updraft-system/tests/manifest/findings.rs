@@ -172,6 +172,66 @@ const MISTAKES: &[(&str, &str)] = &[
         "DATABASE_URL twice",
         "[resource]\ndatabase = { kind = \"cache\" }\ndb = { kind = \"sql\" }\n[service.a]\nrun = \"a\"\nneeds = [\"db\", \"database\"]\n[service.b]\nrun = \"b\"\nneeds = [\"db\"]\nconfig = { DATABASE_URL = \"url\" }",
     ),
+    (
+        "operations of what has none",
+        "[resource]\ndb = { kind = \"sql\" }\n[service.a]\nrun = \"a\"\nneeds = [\"db:GET /x\", \"db:read\", \"t:GET /x\"]\n[service.t]\nrun = \"t\"\nprotocol = \"tcp\"\noperation = { \"GET /x\" = {} }\nroute = \"/t\"",
+    ),
+    (
+        "operations that are none",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b:post /x\", \"b:/x\", \"b:GET /{x\", \"b:\"]\n[service.b]\nrun = \"b\"\noperation = { \"GET x\" = {}, \"GET /a/../b\" = {} }",
+    ),
+    (
+        "operations that are not declared",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b:GET /quote/{id}\", \"b:GET /quotes/{name}\", \"b:PATCH /other/place\"]\n[service.b]\nrun = \"b\"\noperation = { \"GET /quotes/{id}\" = {} }",
+    ),
+    (
+        "operations and the whole",
+        "[service.a]\nrun = \"a\"\nneeds = [\"b\", \"b:GET /x\", \"c:GET /x/{y}\", \"c\", \"c:GET /x/{z}\"]\n[service.b]\nrun = \"b\"\n[service.c]\nrun = \"c\"",
+    ),
+    (
+        "ambiguous operations",
+        "[service.a]\nrun = \"a\"\n[service.a.operation]\n\"GET /b/{x}\" = {}\n\"GET /b/{a}\" = { timeout = \"0s\" }\n\"POST /b/{a}\" = { idempotent = 1, prio = \"high\" }",
+    ),
+    (
+        "calls of what is not called",
+        "[resource]\ndb = { kind = \"sql\" }\n[service.a]\nrun = \"a\"\nneeds = [\"b\", \"db\"]\n[service.a.calls]\ndb = {}\nc = {}\nbb = {}\n[service.b]\nrun = \"b\"\n[service.c]\nrun = \"c\"\ncalls.a = {}",
+    ),
+    (
+        "calls in a wrong form",
+        "[service.a]\nrun = \"a\"\nneeds = [\"a\"]\n[service.a.calls.a]\ntimeout = 2\nattempt_timeout = \"20s\"\nretry = { on = [\"conect\", \"404\", \"503\", \"503\"], attempts = 0, budget = \"+3/s\", backoff = \"1s\" }\nbreaker = { failures = \"0%\", at_most = \"101%\", open = \"1s\" }\nconcurrency = 0\nrate = \"0/s\"\nbalance = \"leastrequest\"\nhop = \"h3\"",
+    ),
+    (
+        "retries that never happen",
+        "[service.a]\nrun = \"a\"\nneeds = [\"a\", \"b\", \"c\"]\ncalls.a.retry = { on = [] }\ncalls.b.retry = { on = [\"timeout\"] }\ncalls.c.retry = true\n[service.b]\nrun = \"b\"\n[service.c]\nrun = \"c\"",
+    ),
+    (
+        "requests over tcp",
+        "[resource]\nr = { kind = \"redis\" }\n[service.a]\nrun = \"a\"\nneeds = [\"r\", \"t\"]\n[service.a.calls]\nr = { timeout = \"1s\", attempt_timeout = \"1s\", hop = \"h1\", balance = \"header:x\" }\nt = { retry = { on = [\"connect\", \"503\"] } }\n[service.t]\nrun = \"t\"\nprotocol = \"tcp\"\ntraffic = { split = { web = 1 }, sticky = \"header:x\", mirror = { to = \"web\" }, rules = [{ abort = 503 }] }",
+    ),
+    (
+        "versions that are not there",
+        "[service.a.process]\nweb = \"a\"\nnext = { run = \"a\", version = \"v42\" }\n[service.a.traffic]\nsplit = { v41 = 90, v42 = 10 }\nmirror = { to = \"v4\" }\nrules = [{ route = \"nowhere\" }, { mirror = \"V42\" }]",
+    ),
+    (
+        "traffic that does nothing",
+        "[service.a]\nrun = \"a\"\n[service.b]\nrun = \"b\"\n[service.a.traffic]\nsticky = \"user\"\nrules = [\n  { name = \"x\", route = \"web\", share = \"5%\" },\n  { name = \"x\", abort = 503, status = 308 },\n  { match = { from = \"b\", header = \"a b\", method = \"get\", path = \"x\" }, delay = \"0s\" },\n  { match = { from = [\"c\"] }, abort = 99, delay = \"1s\" },\n  { redirect = \"new\", status = 304 },\n  { rewrite = { from = \"/a\" } },\n  { name = \"none\" },\n]",
+    ),
+    (
+        "a split to nobody",
+        "[service.a]\nrun = \"a\"\ntraffic.split = { web = 0 }\n[service.b]\nrun = \"b\"\ntraffic = { sticky = \"cookie:a\", mirror = { to = \"web\" }, rules = [{ name = \"mirror\", route = \"web\" }] }",
+    ),
+    (
+        "requests that nothing serves",
+        "[service.a]\nprotocol = \"grpc\"\noperation = { \"GET /\" = {} }\ntraffic = { split = { v1 = 1 } }\n[service.a.process]\nnext = { run = \"a\", version = \"v1\" }",
+    ),
+    (
+        "the mesh",
+        "[service.a]\nrun = \"a\"\n[mesh]\nauthorization = \"audt\"\nmtls = true\naccess_log = \"yes\"\notlp = \"127.0.0.1:4318\"\ningress = 8080\nadmin = 8080\nlimits = { head_bytes = 1, streams = 0, drain = \"0s\", keepalive = \"1s\" }",
+    ),
+    (
+        "keys of the wire in the wrong place",
+        "timeout = \"1s\"\n[service.a]\nrun = \"a\"\nretry = false\nsplit = {}\nmtls = \"always\"\nversion = \"v1\"",
+    ),
     ("a task called like a process", "[service.a]\nrun = \"a\"\ntask = { web = { run = \"x\" } }"),
     (
         "configuration",

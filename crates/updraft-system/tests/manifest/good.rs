@@ -101,6 +101,146 @@ pub(crate) const GOOD: &[(&str, &str)] = &[
         after = ['a']",
     ),
     (
+        "each form of a need",
+        "system = 'x'
+        [resource]
+        db = { kind = 'postgres' }
+        [service.a]
+        run = 'a'
+        needs = ['b', 'db', 'c:POST /send', 'c:GET /box/{id}', 'd:* /any/{*rest}', 'e']
+        [service.b]
+        run = 'b'
+        [service.c]
+        run = 'c'
+        operation = { 'POST /send' = {}, 'GET /box/{id}' = {}, 'GET /box/{id}/raw' = {} }
+        [service.d]
+        run = 'd'
+        protocol = 'grpc'
+        [service.e]
+        run = 'e'
+        protocol = 'tcp'",
+    ),
+    (
+        "each key of an operation",
+        "system = 'x'
+        [service.a]
+        run = 'a'
+        protocol = 'h2c'
+        [service.a.operation.'GET /quotes/{id}']
+        idempotent = false
+        timeout = '2s'
+        priority = 'critical'
+        [service.a.operation]
+        'POST /quotes/{name}' = { priority = 'background' }
+        '* /quotes/{id}' = {}
+        'GET /quotes/{*rest}' = {}
+        'GET /quotes/new' = {}",
+    ),
+    (
+        "each key of calls",
+        "system = 'x'
+        [resource]
+        db = { kind = 'postgres' }
+        [service.a]
+        run = 'a'
+        needs = ['b', 'c', 'd', 'db']
+        [service.a.calls.b]
+        timeout = '2s'
+        attempt_timeout = '500ms'
+        idle = '1m'
+        retry = { on = ['connect', 'reset', 'timeout', 'grpc-unavailable', '429', '503'], attempts = 2, budget = '12.5%' }
+        breaker = { consecutive = 1, failures = '0.01%', open_for = '1ms', at_most = '0%' }
+        concurrency = 1
+        queue = 0
+        rate = '100/m'
+        balance = 'header:X-User'
+        hop = 'h1'
+        [service.a.calls]
+        c = { retry = false, balance = 'round-robin' }
+        d = { balance = 'cookie:sid', retry = {} }
+        db = { idle = '2h', retry = { on = ['connect'] }, breaker = {}, balance = 'least-request', concurrency = 10 }
+        [service.b]
+        run = 'b'
+        [service.c]
+        run = 'c'
+        protocol = 'tcp'
+        [service.d]
+        run = 'd'",
+    ),
+    (
+        "each form of traffic",
+        "system = 'x'
+        [service.a]
+        run = 'a'
+        needs = ['b:GET /x']
+        [service.b.process]
+        web = 'b'
+        next = { run = 'b2', version = 'v42' }
+        also = { run = 'b2', version = 'v42', scale = 0 }
+        worker = 'w'
+        [service.b.traffic]
+        split = { web = 90, v42 = 10 }
+        sticky = 'cookie:sid'
+        mirror = { to = 'v42', share = '5%', match = { method = ['GET', 'HEAD'], path = '/q/{id}' } }
+        [[service.b.traffic.rules]]
+        name = 'slow'
+        match = { header = ['x-fault', 'x-user=ann'], path = '/', method = 'GET', from = 'a' }
+        delay = '300ms'
+        share = '5%'
+        [[service.b.traffic.rules]]
+        match = { from = ['a'] }
+        abort = 503
+        [[service.b.traffic.rules]]
+        route = 'v42'
+        [[service.b.traffic.rules]]
+        redirect = '/new?x=1'
+        status = 308
+        [[service.b.traffic.rules]]
+        redirect = 'https://example.com/new'
+        [[service.b.traffic.rules]]
+        rewrite = { from = '/api', to = '/' }
+        [[service.b.traffic.rules]]
+        mirror = 'web'
+        share = '0%'",
+    ),
+    (
+        "a split of connections",
+        "system = 'x'
+        [service.b]
+        protocol = 'tcp'
+        traffic.split = { v1 = 1, v2 = 0 }
+        [service.b.process]
+        web = { run = 'b', version = 'v1' }
+        b2 = { run = 'b', version = 'v2' }",
+    ),
+    (
+        "each key of the mesh",
+        "system = 'x'
+        [service.a]
+        run = 'a'
+        [mesh]
+        authorization = 'audit'
+        mtls = 'always'
+        access_log = true
+        otlp = 'http://127.0.0.1:4318'
+        ingress = 8080
+        proxy_protocol = true
+        admin = 65535
+        [mesh.limits]
+        connections = 1
+        head_bytes = 1024
+        head_fields = 1
+        head_timeout = '1ms'
+        keep_alive = '1s'
+        upstream_idle = '1s'
+        connect_timeout = '1s'
+        streams = 1
+        replay_bytes = 0
+        tunnel_idle = '1h'
+        tunnel_linger = '1s'
+        drain = '0s'",
+    ),
+    (
         "dotted keys and inline tables over several lines",
         "system = 'x'
         service.a.run = 'a'

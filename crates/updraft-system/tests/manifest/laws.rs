@@ -48,6 +48,11 @@ fn mutated() -> impl Strategy<Value = String> {
             "run = \"\"",
             "service",
             "process",
+            "needs = [\"b:GET /x\"]",
+            "calls.b.retry = false",
+            "version = 'v2'",
+            "protocol = 'tcp'",
+            "traffic.split = { web = 0 }",
         ])
         .prop_map(str::to_owned),
         any::<String>(),
@@ -87,8 +92,22 @@ proptest! {
                         let known = system.services.contains_key(name)
                             || system.resources.contains_key(name);
                         assert!(known, "{name}");
+                        let target = system.services.get(name);
+                        let declared = target.map(|target| &target.operations);
+                        for operation in &need.only {
+                            let declared = declared.unwrap();
+                            assert!(declared.is_empty() || declared.contains_key(operation));
+                        }
                     }
                     assert!(!service.processes.is_empty());
+                    for called in service.calls.keys() {
+                        assert!(service.needs.iter().any(|need| need.target.name() == called));
+                    }
+                    let versions: Vec<_> = service.endpoints().map(|(_, it)| it).collect();
+                    let split = service.traffic.split.iter().flat_map(|it| it.weights.keys());
+                    for version in split {
+                        assert!(versions.contains(version), "{version}");
+                    }
                 }
             }
             Err(problems) => hold(&text, &problems),

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use updraft_system::mesh::{
+    Authorization, Balance, BreakerPolicy, Calls, HashBy, Hop, Limits, MeshSettings, Mtls,
+    Protocol, Rate, RetryBudget, RetryOn, RetryPolicy, Share, TelemetryConfig, Traffic,
+};
 use updraft_system::{
     After, Build, ConfigType, Name, ProbeKind, ResourceKind, System, Target, TaskTrigger,
     parse_manifest,
@@ -79,6 +83,184 @@ fn references_resolve_to_what_they_name() {
     let after = [After::Service(a.clone()), After::Process(a.clone(), web), After::Task(a, m)];
     assert_eq!(b.after, after);
     assert_eq!(system.services["a"].tasks["m"].when, TaskTrigger::Release);
+}
+
+#[test]
+fn entries_of_one_target_are_one_edge() {
+    let system = system(
+        "system='x'
+        [service.a]
+        run='a'
+        needs=['b:POST /send','c','b:GET /box/{id}']
+        [service.b]
+        run='b'
+        [service.c]
+        run='c'",
+    );
+    let edges: Vec<_> = system.services["a"]
+        .needs
+        .iter()
+        .map(|need| {
+            let only: Vec<_> = need.only.iter().map(ToString::to_string).collect();
+            (need.target.name().as_str(), only)
+        })
+        .collect();
+    let only = vec!["POST /send".to_owned(), "GET /box/{id}".to_owned()];
+    assert_eq!(edges, [("b", only), ("c", vec![])]);
+}
+
+#[test]
+fn a_manifest_that_says_nothing_of_the_wire_has_its_defaults() {
+    let system = system("system='x'\n[service.a]\nrun='a'\nneeds=['a']\ncalls.a={}");
+    let a = &system.services["a"];
+    assert_eq!(system.mesh, MeshSettings::default());
+    assert_eq!(a.calls["a"], Calls::default());
+    assert_eq!((a.protocol, &a.traffic), (Protocol::Http1, &Traffic::default()));
+    assert!(a.operations.is_empty());
+}
+
+/// What the reference says of absent keys, written out.
+#[test]
+fn the_defaults_that_the_reference_tells_are_those_of_the_types() {
+    let page = updraft_system::reference_markdown();
+    let told = |title: &str| {
+        let table = page.split(&format!("\n## {title}\n")).nth(1).unwrap();
+        let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+        let rows = rows.take_while(|line| line.starts_with('|')).filter_map(|row| {
+            let mut cells = row.split(" | ");
+            let key = cells.next()?.trim_start_matches("| ").trim_matches('`');
+            let default = cells.nth(1)?.trim_matches('`');
+            let value = toml::from_str::<toml::Table>(&format!("v = {default}")).is_ok();
+            value.then(|| format!("{key} = {default}\n"))
+        });
+        rows.collect::<String>()
+    };
+    let calls = format!(
+        "{}[service.a.calls.a.retry]\n{}[service.a.calls.a.breaker]\n{}",
+        told("`[service.NAME.calls.NEED]`"),
+        told("`retry = { … }`"),
+        told("`breaker = { … }`"),
+    );
+    let limits = told("`[mesh.limits]`");
+    assert_eq!((calls.matches(" = ").count(), limits.matches(" = ").count()), (13, 12));
+    let mesh = told("`[mesh]`");
+    let system = system(&format!(
+        "system='x'\n[service.a]\nrun='a'\nneeds=['a']\n[service.a.calls.a]\n{calls}\
+         [mesh]\n{mesh}[mesh.limits]\n{limits}"
+    ));
+    assert_eq!(system.services["a"].calls["a"], Calls::default());
+    assert_eq!(system.mesh, MeshSettings::default());
+}
+
+#[test]
+fn a_system_that_was_written_before_the_wire_was_is_read_with_its_defaults() {
+    let system = system("system='x'\n[service.a]\nrun='a'\nneeds=['a']");
+    let mut json = serde_json::to_value(&system).unwrap();
+    json.as_object_mut().unwrap().remove("mesh");
+    let service = json["services"]["a"].as_object_mut().unwrap();
+    for key in ["protocol", "operations", "calls", "traffic"] {
+        assert!(service.remove(key).is_some(), "{key}");
+    }
+    service["needs"][0].as_object_mut().unwrap().remove("only");
+    service["processes"]["web"].as_object_mut().unwrap().remove("version");
+    assert_eq!(serde_json::from_value::<System>(json).unwrap(), system);
+}
+
+#[test]
+fn what_is_said_of_calls_is_what_they_are() {
+    let text = GOOD.iter().find(|(title, _)| *title == "each key of calls").unwrap().1;
+    let system = system(text);
+    let calls = &system.services["a"].calls;
+    let second = Duration::from_secs(1);
+    let expected = Calls {
+        timeout: 2 * second,
+        attempt_timeout: Some(second / 2),
+        idle: 60 * second,
+        retry: RetryPolicy {
+            on: [
+                RetryOn::Connect,
+                RetryOn::Reset,
+                RetryOn::Timeout,
+                RetryOn::GrpcUnavailable,
+                RetryOn::Status(429),
+                RetryOn::Status(503),
+            ]
+            .into(),
+            attempts: 2,
+            budget: RetryBudget { share: "12.5%".parse().unwrap(), floor: 0 },
+        },
+        breaker: BreakerPolicy {
+            consecutive: 1,
+            failures: "0.01%".parse().unwrap(),
+            open_for: Duration::from_millis(1),
+            at_most: Share::percent(0),
+        },
+        concurrency: 1,
+        queue: 0,
+        rate: Some(Rate { count: 100, per: 60 * second }),
+        balance: Balance::Hash(HashBy::Header("x-user".to_owned())),
+        hop: Hop::H1,
+    };
+    assert_eq!(calls["b"], expected);
+    let never = RetryPolicy { on: [].into(), attempts: 1, ..RetryPolicy::default() };
+    assert_eq!((&calls["c"].retry, &calls["c"].balance), (&never, &Balance::RoundRobin));
+    assert_eq!(calls["d"].retry, RetryPolicy::default());
+    assert_eq!(calls["db"].retry.on, [RetryOn::Connect].into());
+}
+
+#[test]
+fn what_is_said_of_traffic_is_what_is_done() {
+    let text = GOOD.iter().find(|(title, _)| *title == "each form of traffic").unwrap().1;
+    let system = system(text);
+    insta::assert_json_snapshot!(system.services["b"].traffic);
+}
+
+#[test]
+fn a_process_with_a_version_serves_requests_beside_web() {
+    let text = GOOD.iter().find(|(title, _)| *title == "each form of traffic").unwrap().1;
+    let system = system(text);
+    let b = &system.services["b"];
+    let endpoints: Vec<_> =
+        b.endpoints().map(|(process, version)| (process.name.clone(), version)).collect();
+    let (web, v42) = (name("web"), name("v42"));
+    let expected = [(name("also"), v42.clone()), (name("next"), v42), (web.clone(), web.clone())];
+    assert_eq!(endpoints, expected);
+    assert!(b.is_endpoint(&web) && b.is_endpoint(&name("next")));
+    assert!(!b.is_endpoint(&name("worker")) && !b.is_endpoint(&name("nobody")));
+    assert_eq!(b.processes["next"].ready.kind, ProbeKind::Tcp);
+    assert_eq!(b.processes["worker"].ready.kind, ProbeKind::Started);
+}
+
+#[test]
+fn what_is_said_of_the_mesh_is_what_it_is() {
+    let text = GOOD.iter().find(|(title, _)| *title == "each key of the mesh").unwrap().1;
+    let mesh = system(text).mesh;
+    let second = Duration::from_secs(1);
+    let limits = Limits {
+        connections: 1,
+        head_bytes: 1024,
+        head_fields: 1,
+        head_timeout: Duration::from_millis(1),
+        keep_alive: second,
+        upstream_idle: second,
+        connect_timeout: second,
+        streams: 1,
+        replay_bytes: 0,
+        tunnel_idle: 3600 * second,
+        tunnel_linger: second,
+        drain: Duration::ZERO,
+    };
+    let otlp = Some("http://127.0.0.1:4318".to_owned());
+    let expected = MeshSettings {
+        authorization: Authorization::Audit,
+        mtls: Mtls::Always,
+        telemetry: TelemetryConfig { otlp, access_log: true },
+        limits,
+        ingress: Some(8080),
+        proxy_protocol: true,
+        admin: Some(65_535),
+    };
+    assert_eq!(mesh, expected);
 }
 
 #[test]
