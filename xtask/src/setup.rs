@@ -18,6 +18,9 @@ struct Tool {
     purpose: &'static str,
 }
 
+/// No program, but what programs of Debian's Python are made with.
+const PYTHON_GRPC: &str = "/usr/lib/python3/dist-packages/grpc/__init__.py";
+
 const TOOLS: &[Tool] = &[
     Tool { program: "postgres", package: "postgresql", purpose: "resources of kind postgres" },
     Tool { program: "redis-server", package: "redis-server", purpose: "resources of kind redis" },
@@ -27,6 +30,15 @@ const TOOLS: &[Tool] = &[
     Tool { program: "python3", package: "python3", purpose: "the shop's pricing service" },
     Tool { program: "unshare", package: "util-linux", purpose: "postgres started by root" },
     Tool { program: "valgrind", package: "valgrind", purpose: "counts of instructions" },
+    Tool { program: "nginx", package: "nginx-light", purpose: "the corpus of odd requests" },
+    Tool { program: "haproxy", package: "haproxy", purpose: "the corpus of odd requests" },
+    Tool { program: "h2load", package: "nghttp2-client", purpose: "HTTP/2 through the gateway" },
+    Tool { program: "nghttpd", package: "nghttp2-server", purpose: "HTTP/2 through the gateway" },
+    Tool { program: "varnishtest", package: "varnish", purpose: "HTTP/1 through the gateway" },
+    Tool { program: "slowhttptest", package: "slowhttptest", purpose: "slow clients" },
+    Tool { program: PYTHON_GRPC, package: "python3-grpcio", purpose: "gRPC through the gateway" },
+    Tool { program: "ip", package: "iproute2", purpose: "networks that fail" },
+    Tool { program: "nft", package: "nftables", purpose: "networks that fail" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 
@@ -118,6 +130,9 @@ fn missing() -> Vec<&'static Tool> {
 /// Where a program is: on `PATH`, in the folders of administrators, or where
 /// Debian keeps the programs of each PostgreSQL version.
 fn find(program: &str) -> Option<PathBuf> {
+    if program.starts_with('/') {
+        return Some(PathBuf::from(program)).filter(|file| file.is_file());
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     env::split_paths(&path)

@@ -1,0 +1,154 @@
+//! Measures the gateway beside nginx, HAProxy, Pingora and bare hyper in one run on loopback:
+//! what a request costs in processor time, what it takes, and what a connection holds.
+
+mod cases;
+mod certificates;
+mod child;
+mod client;
+mod floor;
+mod loader;
+mod peers;
+mod pingora;
+mod report;
+mod upstream;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use cases::Effort;
+use child::{Child, LOADER, free_address};
+use peers::{Hop, Place, Side};
+use report::{Run, Table};
+
+/// Measures service mesh gateways beside each other.
+#[derive(Parser)]
+struct Options {
+    /// One short round: to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// Only cases with these words in their title.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Write the page of the results as well.
+    #[arg(long, value_name = "FILE", requires = "date")]
+    markdown: Option<PathBuf>,
+    /// The date on the page.
+    #[arg(long)]
+    date: Option<String>,
+    /// A release build of `updraft`; without it its rows say `not measured`.
+    #[arg(long, value_name = "PATH")]
+    updraft: Option<PathBuf>,
+    /// Arguments of `updraft` with which it signs for gateways on the socket `@ISSUER@`; without
+    /// them the rows of Updraft with mutual TLS say `not measured`.
+    #[arg(long, value_name = "ARGUMENTS", requires = "updraft")]
+    authority: Option<String>,
+    /// How often each peer has its turn.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long a turn is.
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What a process is that this program starts from itself.
+#[derive(Subcommand)]
+#[command(hide = true)]
+enum Role {
+    Upstream { listen: SocketAddr },
+    Floor { side: Side, hop: Hop, listen: SocketAddr, upstream: SocketAddr, folder: PathBuf },
+    Pingora { side: Side, hop: Hop, listen: SocketAddr, upstream: SocketAddr, folder: PathBuf },
+}
+
+fn main() -> Result<()> {
+    let mut options = Options::parse();
+    match options.role.take() {
+        None => compare(&options),
+        Some(Role::Upstream { listen }) => upstream::serve(listen),
+        Some(Role::Floor { side, hop, listen, upstream, folder }) => {
+            floor::serve(side, hop, listen, upstream, &folder)
+        }
+        Some(Role::Pingora { side, hop, listen, upstream, folder }) => {
+            pingora::serve(side, hop, listen, upstream, &folder)
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    certificates::write(folder.path())?;
+    let mut place = Place {
+        folder: folder.path().to_owned(),
+        upstream: free_address()?,
+        own: std::env::current_exe()?,
+        updraft: options.updraft.as_deref().map(std::fs::canonicalize).transpose()?,
+        issuer: None,
+    };
+    let mut loader = CpuSet::new();
+    loader.set(LOADER);
+    sched_setaffinity(None, &loader).context("two processors are needed")?;
+    let _upstream = place.start_upstream()?;
+    let _authority = options.authority.as_deref().and_then(|arguments| {
+        let started = authority(&mut place, arguments);
+        started.inspect_err(|error| eprintln!("no authority: {error:#}")).ok()
+    });
+    let effort = if options.quick {
+        Effort { rounds: 1, window: Duration::from_millis(300), handshakes: 50 }
+    } else {
+        let window = Duration::from_secs_f64(options.seconds);
+        Effort { rounds: options.rounds, window, handshakes: 200 }
+    };
+    let before = report::load_average();
+    let tables = tables(&place, effort, &options.only)?;
+    if let Some(file) = &options.markdown {
+        let run = Run {
+            date: options.date.as_deref().unwrap_or_default(),
+            updraft: place.updraft.as_deref(),
+            rounds: effort.rounds,
+            seconds: effort.window.as_secs_f64(),
+            load: [before, report::load_average()],
+        };
+        report::write(file, &run, &tables)?;
+    }
+    Ok(())
+}
+
+fn tables(place: &Place, effort: Effort, only: &[String]) -> Result<Vec<Table>> {
+    let contains = |title: &str, word: &String| title.to_lowercase().contains(&word.to_lowercase());
+    let wanted = |title: &str| only.is_empty() || only.iter().any(|word| contains(title, word));
+    let mut tables = Vec::new();
+    let mut done = |table: Table| {
+        println!("{}", table.markdown());
+        tables.push(table);
+    };
+    cases::one_hop().only(wanted).measure(place, effort, &mut done);
+    cases::two_hops().only(wanted).measure(place, effort, &mut done);
+    let title = "Memory of an idle connection, of 2,000 that are held";
+    if wanted(title) {
+        done(cases::held_connections(place, title.to_owned())?);
+    }
+    let title = "Full mutual handshakes, each with one request";
+    if wanted(title) {
+        done(cases::handshakes(place, effort, title.to_owned())?);
+    }
+    Ok(tables)
+}
+
+/// Starts what signs for the gateways of Updraft.
+fn authority(place: &mut Place, arguments: &str) -> Result<Child> {
+    let program = place.updraft.clone().context("no program was given")?;
+    let socket = place.folder.join("issuer.sock");
+    let arguments = arguments.replace("@ISSUER@", &socket.display().to_string());
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let log = place.folder.join("authority.log");
+    let mut child = Child::start(LOADER, &program, &arguments, log)?;
+    child.wait_until(|| socket.exists())?;
+    place.issuer = Some(socket);
+    Ok(child)
+}

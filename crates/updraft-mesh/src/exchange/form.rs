@@ -1,0 +1,71 @@
+//! The form that a request has on its way to an endpoint: HTTP/1 has its host in a field and
+//! a path as target, HTTP/2 has both in its target.
+
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header, uri};
+use updraft_resilience::deadline::header as deadline_header;
+use updraft_system::mesh::Protocol;
+
+use crate::pool;
+
+static EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static(deadline_header::EXPECTED_TIMEOUT_MS);
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static(deadline_header::GRPC_TIMEOUT);
+
+/// Gives `request` target, host and version for what its connection speaks.
+pub(super) fn aim<B>(request: &mut Request<B>, head: &Parts, spoken: pool::Protocol) {
+    match spoken {
+        pool::Protocol::Http1 => {
+            *request.version_mut() = Version::HTTP_11;
+            if !request.headers().contains_key(header::HOST)
+                && let Some(host) = head.uri.authority().and_then(|it| host_of(it.as_str()))
+            {
+                request.headers_mut().insert(header::HOST, host);
+            }
+            *request.uri_mut() = match head.uri.path_and_query() {
+                Some(target) => Uri::from(target.clone()),
+                None => Uri::from_static("/"),
+            };
+        }
+        pool::Protocol::Http2 => {
+            *request.version_mut() = Version::HTTP_2;
+            let host = request.headers_mut().remove(header::HOST);
+            let authority = head
+                .uri
+                .authority()
+                .cloned()
+                .or_else(|| uri::Authority::try_from(host.as_ref()?.as_bytes()).ok());
+            let mut parts = uri::Parts::default();
+            parts.scheme = Some(uri::Scheme::HTTP);
+            parts.authority = authority.or_else(|| Some(uri::Authority::from_static("localhost")));
+            parts.path_and_query = head
+                .uri
+                .path_and_query()
+                .cloned()
+                .or_else(|| Some(uri::PathAndQuery::from_static("/")));
+            // All three are there, which is what an address needs.
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+            }
+        }
+    }
+}
+
+/// Tells the endpoint how much time is left.
+pub(super) fn announce(headers: &mut HeaderMap, left: Duration, protocol: Protocol) {
+    if protocol == Protocol::Grpc {
+        let text = deadline_header::format_grpc_timeout(left);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(GRPC_TIMEOUT.clone(), value);
+        }
+        return;
+    }
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(EXPECTED_TIMEOUT.clone(), HeaderValue::from(millis));
+}
+
+fn host_of(authority: &str) -> Option<HeaderValue> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    HeaderValue::from_str(host).ok()
+}

@@ -1,0 +1,98 @@
+//! Where a request came from: `X-Forwarded-*`, `Forwarded` (RFC 7239), `Via`, and the
+//! identity of the caller. From outside they are overwritten, inside they are appended to.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{FORWARDED, HOST, HeaderName, VIA};
+use http::{HeaderMap, HeaderValue, Version};
+
+use super::inbound::{Inbound, Kind};
+use super::text::members;
+
+pub(super) const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+/// The service that calls, as this gateway knows it.
+pub(super) const CALLER: HeaderName = HeaderName::from_static("x-updraft-caller");
+
+/// Whether a sender of this kind has no right to say this field. `Via` is looked at for loops
+/// first.
+pub(super) fn is_spoof(name: &str, kind: Kind) -> bool {
+    let own = name == CLIENT_CERT.as_str() || name == CALLER.as_str();
+    match kind {
+        Kind::Mesh => own,
+        Kind::Edge => super::hop::is_identity(name),
+        Kind::Ingress => {
+            super::hop::is_identity(name)
+                || name.starts_with("x-forwarded-")
+                || matches!(name, "forwarded" | "via" | "x-real-ip")
+        }
+    }
+}
+
+/// Whether a message has been at this gateway before (RFC 9110, 7.6.3).
+pub(super) fn has_been_here(headers: &HeaderMap, name: &[u8]) -> bool {
+    let mut values = headers.get_all(VIA).iter();
+    values.any(|value| {
+        members(value.as_bytes()).any(|member| {
+            let mut words = member.split(|byte| matches!(byte, b' ' | b'\t'));
+            let mut words = words.by_ref().filter(|word| !word.is_empty()).skip(1);
+            words.next().is_some_and(|by| by.eq_ignore_ascii_case(name))
+        })
+    })
+}
+
+/// Says what this gateway knows. What the sender had no right to say is gone already.
+pub(super) fn tell(headers: &mut HeaderMap, inbound: &Inbound, version: Version) {
+    if let Some(client) = &inbound.client {
+        append(headers, FOR, client);
+    }
+    let host = headers.get(HOST).cloned();
+    if !headers.contains_key(PROTO) {
+        let proto = if inbound.secure { "https" } else { "http" };
+        headers.insert(PROTO, HeaderValue::from_static(proto));
+    }
+    if let Some(host) = &host
+        && !headers.contains_key(FORWARDED_HOST)
+    {
+        headers.insert(FORWARDED_HOST, host.clone());
+    }
+    if let Some(value) = element(&inbound.forwarded, host.as_ref()) {
+        append(headers, FORWARDED, &value);
+    }
+    append(headers, VIA, inbound.pseudonym.via(version));
+    if let Some(caller) = &inbound.caller {
+        headers.insert(CALLER, caller.clone());
+    }
+    if let Some(certificate) = &inbound.certificate {
+        headers.insert(CLIENT_CERT, certificate.clone());
+    }
+}
+
+/// One element of `Forwarded`; the host is quoted, for it may have a port.
+fn element(start: &HeaderValue, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+    let Some(host) = host else { return Some(start.clone()) };
+    let mut text = BytesMut::with_capacity(start.len() + host.len() + 8);
+    text.put_slice(start.as_bytes());
+    text.put_slice(b";host=\"");
+    text.put_slice(host.as_bytes());
+    text.put_slice(b"\"");
+    HeaderValue::from_maybe_shared(text.freeze()).ok()
+}
+
+/// Makes the value the last member of a list, and the list one line.
+pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: &HeaderValue) {
+    let old: usize = headers.get_all(&name).iter().map(|value| value.len() + 2).sum();
+    let mut text = BytesMut::new();
+    if old > 0 {
+        text.reserve(old + member.len());
+        for value in headers.get_all(&name) {
+            text.put_slice(value.as_bytes());
+            text.put_slice(b", ");
+        }
+        text.put_slice(member.as_bytes());
+    }
+    let joined: Bytes = text.freeze();
+    let value = HeaderValue::from_maybe_shared(joined).ok().filter(|value| !value.is_empty());
+    headers.insert(name, value.unwrap_or_else(|| member.clone()));
+}
