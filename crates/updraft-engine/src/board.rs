@@ -95,16 +95,6 @@ impl Board {
             .map(|(source, _)| format!("waits for {source}"))
     }
 
-    /// The ports of the ready `web` replicas of a service.
-    pub(crate) fn ready_ports(&self, service: &Name) -> Vec<u16> {
-        let web = self.rows.iter().filter(|(source, row)| {
-            source.service == *service
-                && source.process == Name::web()
-                && row.state == ProcessState::Ready
-        });
-        web.filter_map(|(_, row)| row.port).collect()
-    }
-
     /// Where the system as a whole stands, and why.
     pub(crate) fn system_state(&self) -> (SystemState, Option<String>) {
         match &self.stage {

@@ -7,7 +7,6 @@ mod build;
 mod durable;
 mod engine;
 mod environment;
-mod front;
 pub mod logs;
 mod ports;
 mod probe;
@@ -15,6 +14,7 @@ mod replica;
 mod resource;
 mod scope;
 mod state_dir;
+mod wire;
 
 pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, RunningBuild};
 pub use engine::{

@@ -15,6 +15,7 @@ use crate::logs::LogStore;
 use crate::probe;
 use crate::resource::ServerReady;
 use crate::scope::{CommandPlan, Scope, Scopes, StopSignal};
+use crate::wire::Wire;
 
 /// How often a process that boots is asked whether it is ready, at most.
 const BOOT_PROBE_EVERY: Duration = Duration::from_millis(50);
@@ -79,6 +80,7 @@ pub(crate) struct Replica {
     pub(crate) plan: watch::Receiver<Arc<ReplicaPlan>>,
     pub(crate) intent: watch::Receiver<Intent>,
     pub(crate) board: watch::Sender<Board>,
+    pub(crate) wire: Wire,
     pub(crate) scopes: Scopes,
     pub(crate) logs: LogStore,
 }
@@ -272,17 +274,21 @@ impl Replica {
         row.is_some_and(|row| matches!(row.state, ProcessState::Ready | ProcessState::Unready))
     }
 
+    /// Changes the row, and tells the wire where work may go now, before anything else
+    /// happens.
     fn show(&self, change: impl FnOnce(&mut Row)) {
-        show(&self.board, &self.source, change);
-    }
-}
-
-fn show(board: &watch::Sender<Board>, source: &LogSource, change: impl FnOnce(&mut Row)) {
-    board.send_modify(|board| {
-        if let Some(row) = board.rows.get_mut(source) {
+        let mut turned = false;
+        self.board.send_modify(|board| {
+            let Some(row) = board.rows.get_mut(&self.source) else { return };
+            let endpoint = |row: &Row| (row.state == ProcessState::Ready).then_some(row.pid);
+            let before = endpoint(row);
             change(row);
+            turned = before != endpoint(row);
+        });
+        if turned && let Err(error) = self.wire.sync() {
+            self.logs.notice(&self.source, &format!("the gateway goes on as before: {error}"));
         }
-    });
+    }
 }
 
 /// Resolves when the replica is not wanted any more.
@@ -408,7 +414,7 @@ impl Health<'_> {
     }
 
     fn show(&self, state: ProcessState, detail: Option<String>) {
-        show(&self.replica.board, &self.replica.source, |row| {
+        self.replica.show(|row| {
             row.state = state;
             row.detail = detail;
         });

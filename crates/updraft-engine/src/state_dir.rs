@@ -70,6 +70,11 @@ impl StateDir {
         self.root.join("control.sock")
     }
 
+    /// The folder of the authority that signs this system's certificates.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.root.join("authority")
+    }
+
     /// The folder of log segments.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

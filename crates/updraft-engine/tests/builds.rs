@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use updraft_engine::{
     BuildError, BuildRequest, BuildStep, Built, CommandPlan, Exit, Progress, RunningBuild,
 };
+use updraft_system::mesh::{Protocol, Traffic};
 use updraft_system::{Build, LogStream, Service};
 
 /// A system of one service in the folder `shop`.
@@ -34,6 +35,10 @@ impl Yard {
             after: Vec::new(),
             route: None,
             config: BTreeMap::new(),
+            protocol: Protocol::default(),
+            operations: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            traffic: Traffic::default(),
         };
         let yard = Self { folder: tempfile::tempdir().unwrap(), service };
         fs::create_dir(yard.at("shop")).unwrap();

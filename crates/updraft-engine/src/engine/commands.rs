@@ -14,6 +14,7 @@ use super::{CommandError, Engine, REPLICAS_MAX, Run};
 use crate::board::Stage;
 use crate::environment;
 use crate::scope::{Exit, StopSignal};
+use crate::wire;
 
 /// How long a task that is cut off may take to end.
 const TASK_GRACE: Duration = Duration::from_secs(10);
@@ -101,7 +102,10 @@ impl Engine {
     pub async fn attach(&self, resource: &Name, url: Option<String>) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
-        let before = run.addresses();
+        let addresses = || -> Vec<_> {
+            run.system.services.values().map(|service| run.addresses(service)).collect()
+        };
+        let before = addresses();
         let resources = &run.system.resources;
         let known = resources
             .get(resource)
@@ -111,15 +115,13 @@ impl Engine {
             None => drop(run.held().attachments.detach(resource)?),
         }
         run.refresh_resources().await?;
-        let after = run.addresses();
-        let moved = |service: &&Service| {
-            service.needs.iter().any(|need| {
-                let name = need.target.name();
-                before.get(name) != after.get(name)
-            })
-        };
-        for service in run.system.services.values().filter(moved) {
-            run.refresh_service(service).await?;
+        let behind = wire::behind(&run.held().resources);
+        run.wire.set_resources(behind)?;
+        let changed = before.into_iter().zip(addresses());
+        for (service, (before, after)) in run.system.services.values().zip(changed) {
+            if before != after {
+                run.refresh_service(service).await?;
+            }
         }
         Ok(())
     }
@@ -162,7 +164,7 @@ impl Run {
         }
     }
 
-    fn service(&self, name: &Name) -> Result<&Service, CommandError> {
+    pub(super) fn service(&self, name: &Name) -> Result<&Service, CommandError> {
         let services = &self.system.services;
         services
             .get(name)
@@ -219,6 +221,7 @@ impl Run {
         self.board.send_modify(|board| {
             sources.iter().for_each(|source| drop(board.rows.remove(source)));
         });
+        self.sync_wire();
         let mut held = self.held();
         for source in sources {
             held.reservations.remove(&source.to_string());

@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::fmt;
 
+use updraft_mesh::{AuthorityError, GatewayError, TapError};
+
 use crate::environment::ConfigError;
 use crate::ports::PortError;
 use crate::resource::{AttachError, ResourceError};
 use crate::scope::ScopeError;
 use crate::state_dir::StateDirError;
+use crate::wire::KeepError;
 
 /// What kind of failure it is: each has an exit code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +46,10 @@ pub(super) enum Reason {
     State(#[from] StateDirError),
     #[error("cannot open the log")]
     Logs(#[source] crate::logs::OpenLogError),
-    #[error("cannot listen at the address of {0}")]
-    Front(String, #[source] std::io::Error),
+    #[error("the gateway cannot start")]
+    Wire(#[source] GatewayError),
+    #[error(transparent)]
+    Authority(#[from] KeepError),
 }
 
 impl StartError {
@@ -131,13 +136,44 @@ pub enum CommandError {
     /// The program could not be started.
     #[error(transparent)]
     Scope(#[from] ScopeError),
+    /// The gateway does not take it.
+    #[error("the gateway does not take it: {0}")]
+    Gateway(String),
+    /// Nobody can be listened to.
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    /// No certificate.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// A version that no process serves.
+    #[error("`{service}` has no version `{version}`; it has {known}")]
+    NoVersion {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        version: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+impl From<GatewayError> for CommandError {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(chain(&error))
+    }
 }
 
 impl CommandError {
     /// What kind of failure it is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Unknown { .. } | Self::TooMany(_) | Self::Attach(_) => ErrorClass::Usage,
+            Self::Unknown { .. }
+            | Self::TooMany(_)
+            | Self::Attach(_)
+            | Self::Gateway(_)
+            | Self::Tap(_)
+            | Self::Authority(_)
+            | Self::NoVersion { .. } => ErrorClass::Usage,
             Self::NotNow(_) | Self::NotReady { .. } | Self::Scope(_) => ErrorClass::Finding,
             Self::Resource(_) | Self::Port(_) => ErrorClass::Environment,
         }

@@ -3,6 +3,7 @@
 mod boot;
 mod commands;
 mod error;
+mod mesh;
 mod order;
 mod plans;
 mod stop;
@@ -18,13 +19,13 @@ use updraft_system::{LogSource, Name, ProcessStatus, Route, System, SystemStatus
 
 use crate::board::{Board, Stage};
 use crate::environment;
-use crate::front::Front;
 use crate::logs::{LogLimits, LogStore};
 use crate::ports::{Ports, Reservation};
 use crate::replica::{Intent, ReplicaPlan};
 use crate::resource::{Attachments, Planner, Programs, ResourcePlan};
 use crate::scope::Scopes;
 use crate::state_dir::{StateDir, StateLock};
+use crate::wire::{self, KeptAuthority, Wire};
 
 use error::Reason;
 pub use error::{CommandError, ErrorClass, StartError};
@@ -61,6 +62,8 @@ struct Run {
     config: BTreeMap<Name, BTreeMap<String, String>>,
     programs: Programs,
     board: watch::Sender<Board>,
+    wire: Wire,
+    authority: Arc<KeptAuthority>,
     held: Mutex<Held>,
     /// Commands that change what runs go one after another.
     commands: tokio::sync::Mutex<()>,
@@ -74,7 +77,6 @@ struct Run {
 struct Held {
     ports: Ports,
     reservations: BTreeMap<String, Reservation>,
-    fronts: BTreeMap<Name, Front>,
     attachments: Attachments,
     resources: BTreeMap<Name, ResourcePlan>,
     /// Folders with each service's built programs.
@@ -124,8 +126,23 @@ impl Engine {
         let logs = LogStore::open(&state.logs(), LogLimits::default())
             .map_err(|error| refuse(Reason::Logs(error)))?;
         let scopes = Scopes::open(&lock, &state.socket()).await.map_err(|e| refuse(e.into()))?;
+        let board = watch::Sender::new(Board::default());
+        let authority = KeptAuthority::open(&system.name, state.authority());
+        let authority = Arc::new(authority.map_err(|error| refuse(error.into()))?);
+        let wire = Wire::open(wire::Parts {
+            system: system.clone(),
+            board: board.clone(),
+            ports: held.ports_by_owner(),
+            scopes: scopes.clone(),
+            issuer: authority.issuer().clone(),
+            log: Arc::new(mesh::WireLog::new(logs.clone())),
+            resources: wire::behind(&held.resources),
+        })
+        .map_err(|error| refuse(Reason::Wire(error)))?;
         let run = Arc::new(Run {
-            board: watch::Sender::new(Board::default()),
+            board,
+            wire,
+            authority,
             held: Mutex::new(held),
             commands: tokio::sync::Mutex::default(),
             tasks: tokio::sync::RwLock::default(),
@@ -140,7 +157,7 @@ impl Engine {
             config,
             programs,
         });
-        run.open_fronts().map_err(refuse)?;
+        tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
         tokio::spawn(stop::when_told(Arc::clone(&run)));
         tokio::spawn(boot::boot(Arc::clone(&run)));
         Ok(Self(run))
@@ -201,25 +218,13 @@ impl Run {
     }
 
     fn routes(&self) -> Vec<Route> {
-        let held = self.held();
         let route = |service: &updraft_system::Service| {
             let path = service.route.as_ref()?;
-            let port = held.reservations.get(service.name.as_str())?.port;
+            let port = self.wire.ingress()?;
             let url = format!("http://127.0.0.1:{port}{path}");
             Some(Route { service: service.name.clone(), url })
         };
         self.system.services.values().filter_map(route).collect()
-    }
-
-    fn open_fronts(&self) -> Result<(), Reason> {
-        let mut held = self.held();
-        for name in self.system.services.keys() {
-            let Some(reservation) = held.reservations.get(name.as_str()) else { continue };
-            let front = Front::open(reservation.port, name.clone(), self.board.subscribe())
-                .map_err(|error| Reason::Front(name.to_string(), error))?;
-            held.fronts.insert(name.clone(), front);
-        }
-        Ok(())
     }
 
     fn set_stage(&self, stage: Stage) {
@@ -252,17 +257,13 @@ impl Held {
         let mut held = Self {
             ports: Ports::open(state.identity(), state.ports(), new_ports),
             reservations: BTreeMap::new(),
-            fronts: BTreeMap::new(),
             attachments,
             resources: BTreeMap::new(),
             paths: BTreeMap::new(),
             replicas: BTreeMap::new(),
         };
-        let mut owners = Vec::new();
+        let mut owners = wire::owners(system);
         for service in system.services.values() {
-            if service.has_address() {
-                owners.push(service.name.to_string());
-            }
             for process in service.processes.values() {
                 let sources = (1..=process.scale).map(|n| plans::source(service, process, n));
                 owners.extend(sources.map(|source| source.to_string()));
@@ -304,6 +305,12 @@ impl Held {
                 Err(reason) => reasons.push(reason),
             }
         }
+    }
+
+    /// The ports that are reserved now.
+    fn ports_by_owner(&self) -> BTreeMap<String, u16> {
+        let port = |(owner, held): (&String, &Reservation)| (owner.clone(), held.port);
+        self.reservations.iter().map(port).collect()
     }
 
     /// The port of `owner`, reserved as long as the run lasts.

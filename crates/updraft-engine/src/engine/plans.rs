@@ -29,16 +29,20 @@ pub(super) fn source(service: &Service, process: &Process, replica: u32) -> LogS
 }
 
 impl Run {
-    /// Where the resources and services of this run are, by name.
-    pub(super) fn addresses(&self) -> BTreeMap<Name, String> {
+    /// Where a service finds what it needs, by name.
+    pub(super) fn addresses(&self, service: &Service) -> BTreeMap<Name, String> {
         let held = self.held();
-        let services = self.system.services.keys().filter_map(|name| {
-            let port = held.reservations.get(name.as_str())?.port;
-            Some((name.clone(), format!("http://127.0.0.1:{port}")))
-        });
-        let resources =
-            held.resources.iter().map(|(name, plan)| (name.clone(), plan.url.expose().to_owned()));
-        services.chain(resources).collect()
+        let address = |need: &updraft_system::Need| {
+            let name = need.target.name();
+            let url = match held.resources.get(name) {
+                Some(plan) => {
+                    self.wire.resource_url(&service.name, name, &plan.url).expose().to_owned()
+                }
+                None => self.wire.service_url(&service.name, name)?,
+            };
+            Some((name.clone(), url))
+        };
+        service.needs.iter().filter_map(address).collect()
     }
 
     /// What a process or task of a service runs.
@@ -50,7 +54,7 @@ impl Run {
         port: Option<u16>,
         argv: Vec<String>,
     ) -> CommandPlan {
-        let addresses = self.addresses();
+        let addresses = self.addresses(service);
         let nothing = BTreeMap::new();
         let environment = Environment {
             system: &self.system,
@@ -113,6 +117,7 @@ impl Run {
             plan: plan.subscribe(),
             intent: intent.subscribe(),
             board: self.board.clone(),
+            wire: self.wire.clone(),
             scopes: self.scopes.clone(),
             logs: self.logs.clone(),
         };

@@ -121,7 +121,7 @@ impl Run {
 
     /// Gives everything back that the run held.
     async fn finish(&self, killed: Vec<String>) -> StopReport {
-        self.held().fronts.clear();
+        self.wire.close().await;
         let mut failed = match &self.board.borrow().stage {
             Stage::Failed(reason) => Some(reason.clone()),
             _ => None,

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod guard;
+mod members;
 mod procfs;
 mod protocol;
 
@@ -22,9 +23,12 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, watch};
 
+use updraft_system::Name;
+
 use crate::state_dir::StateLock;
 
 pub use guard::guard_main;
+use members::{Listed, Members, Roll, ServiceMembers};
 pub use procfs::ProcessId;
 pub use protocol::StopSignal;
 use protocol::{Estate, Launch, Order, Report};
@@ -43,6 +47,7 @@ struct Run {
     id: String,
     group: Option<cgroup::RunGroup>,
     guardian: Mutex<RunGuardian>,
+    members: Roll,
 }
 
 /// The guardian of the run. Its death alone harms nothing.
@@ -134,7 +139,7 @@ impl Scopes {
         };
         send(&mut orders, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
         let guardian = Mutex::new(RunGuardian { process, orders });
-        Ok(Self(Arc::new(Run { id, group, guardian })))
+        Ok(Self(Arc::new(Run { id, group, guardian, members: Roll::default() })))
     }
 
     /// Starts a program in a scope of its own. `label` must differ among live scopes.
@@ -161,11 +166,14 @@ impl Scopes {
             directory: plan.cwd.clone(),
             group: group.clone(),
         };
+        // Before the program can open a socket.
+        let members = Members { group: group.clone(), guardian: guardian.id() };
+        let listed = self.0.members.add(label, members);
         let (reports, mut orders) = ours.into_split();
         send(&mut orders, &Order::Launch(launch)).await.map_err(ScopeError::Guard)?;
 
         let (teller, mut life) = watch::channel(Life::default());
-        let follower = Follower { guardian, mark, group, teller };
+        let follower = Follower { guardian, mark, group, teller, listed };
         tokio::spawn(follower.follow(BufReader::new(reports)));
         let started = life.wait_for(|life| life.started.is_some()).await;
         let started = started.ok().and_then(|life| life.started.clone());
@@ -177,6 +185,11 @@ impl Scopes {
             Some(Err(reason)) => Err(ScopeError::Refused(reason)),
             None => Err(ScopeError::Refused("the guardian of the scope was killed".to_owned())),
         }
+    }
+
+    /// The live scopes of a service's processes and tasks.
+    pub(crate) fn of_service(&self, service: &Name) -> ServiceMembers {
+        self.0.members.of_service(service)
     }
 
     /// Lets the guardian of the run go, and waits until it is gone. To be called last, when
@@ -254,6 +267,7 @@ struct Follower {
     mark: String,
     group: Option<PathBuf>,
     teller: watch::Sender<Life>,
+    listed: Listed,
 }
 
 impl Follower {
@@ -277,6 +291,8 @@ impl Follower {
             let (mark, group) = (self.mark, self.group);
             drop(tokio::task::spawn_blocking(move || sweep(&mark, group.as_deref())).await);
         }
+        // Before the next scope of this label can be on the roll.
+        drop(self.listed);
         self.teller.send_modify(|life| {
             life.exit = life.exit.or(Some(Exit::GuardLost));
             life.empty = true;
