@@ -155,6 +155,48 @@ fn two_replicas_of_each_web_process_give_the_same_answers() -> Result<()> {
     Ok(())
 }
 
+/// The whole of what pricing does for it is in the manifest.
+#[test]
+fn pricing_is_retried_left_alone_and_done_without_by_no_line_of_code() -> Result<()> {
+    let (_turn, system) = shop()?;
+    system.ok(&["up", "-d"])?;
+    system.ok(&["scale", "pricing.web=2"])?;
+    system.ok(&["wait", "--ready", "60s"])?;
+    let products = format!("{}/api/products", storefront(&system)?);
+    let degraded = || Ok::<_, anyhow::Error>(http::get(&products)?.json()?["degraded"] == true);
+
+    // One of two dies without a word; no visitor sees it.
+    let victim = system.rows("pricing", "web")?[0].pid.context("it runs")?;
+    processes::signal(victim, Signal::STOP)?;
+    for _ in 0..20 {
+        ensure!(!degraded()?, "a page without prices while one replica was well");
+    }
+    let edge = edge(&system, "storefront", "pricing")?;
+    let retries = edge["retries"]["timeout"].as_u64().unwrap_or_default();
+    ensure!(0 < retries, "nothing was tried again: {edge}");
+    ensure!(retries < 20, "the one that is silent was not left alone: {edge}");
+    processes::signal(victim, Signal::CONT)?;
+
+    // All fail: the circuit opens, and the page goes on without prices, quickly.
+    system.ok(&["mesh", "fault", "pricing", "--name", "down", "--abort", "503"])?;
+    ensure!(degraded()?, "prices came from nowhere");
+    system.ok(&["mesh", "clear", "pricing"])?;
+    eventually("prices again", SOON, || Ok(!degraded()?))?;
+    system.ok(&["down", "--resources"])?;
+    Ok(())
+}
+
+/// What the gateway knows of one edge.
+fn edge(system: &TestSystem, from: &str, to: &str) -> Result<Value> {
+    let mut curl = system.bare("curl");
+    curl.args(["--silent", "--unix-socket"]).arg(system.control_socket()?);
+    curl.arg("http://updraft/v1/mesh/edges");
+    let edges: Value = serde_json::from_str(&system.finish(curl)?.expect(0)?.stdout)?;
+    let edges = edges.as_array().context("a list of edges")?;
+    let ours = |edge: &&Value| edge["from"] == from && edge["to"] == to && edge["side"] == "client";
+    edges.iter().find(ours).cloned().with_context(|| format!("no {from}->{to} in {edges:?}"))
+}
+
 #[test]
 fn no_acknowledged_order_is_lost_by_kill_9() -> Result<()> {
     const KILLS: u32 = 20;

@@ -9,12 +9,17 @@ use crate::global::Global;
 use crate::verb::attach::AttachArgs;
 use crate::verb::completions::CompletionsArgs;
 use crate::verb::down::DownArgs;
+use crate::verb::gateway::GatewayArgs;
+use crate::verb::graph::GraphArgs;
 use crate::verb::init::InitArgs;
 use crate::verb::logs::LogsArgs;
+use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
 use crate::verb::restart::RestartArgs;
 use crate::verb::scale::ScaleArgs;
+use crate::verb::tap::TapArgs;
 use crate::verb::task::TaskArgs;
+use crate::verb::top::TopArgs;
 use crate::verb::up::UpArgs;
 use crate::verb::wait::WaitArgs;
 
@@ -54,12 +59,17 @@ pub(crate) enum Verb {
     #[command(after_help = crate::verb::ps::AFTER_HELP)]
     Ps,
     Logs(LogsArgs),
+    Top(TopArgs),
+    Graph(GraphArgs),
+    Tap(TapArgs),
+    Mesh(MeshArgs),
     Restart(RestartArgs),
     Scale(ScaleArgs),
     Attach(AttachArgs),
     Wait(WaitArgs),
     Open(OpenArgs),
     Task(TaskArgs),
+    Gateway(GatewayArgs),
     Init(InitArgs),
     /// Print the JSON Schema of updraft.toml, for editors
     #[command(after_help = crate::verb::schema::AFTER_HELP)]
@@ -80,10 +90,15 @@ mod tests {
 
     #[test]
     fn every_verb_shows_an_example() {
-        for verb in Cli::command().get_subcommands() {
-            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("updraft {}", verb.get_name())), "{}", verb.get_name());
+        fn look(above: &str, command: &clap::Command) {
+            for verb in command.get_subcommands() {
+                let name = format!("{above} {}", verb.get_name());
+                let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains(&name), "{name}");
+                look(&name, verb);
+            }
         }
+        look("updraft", &Cli::command());
     }
 
     #[test]
@@ -106,6 +121,20 @@ mod tests {
             "updraft completions tcsh",
             "updraft task api",
             "updraft up -d --quiet",
+            "updraft gateway",
+            "updraft gateway --config g --threads 0",
+            "updraft graph --dot --mermaid",
+            "updraft tap front-",
+            "updraft tap --share 5",
+            "updraft top --by service",
+            "updraft mesh",
+            "updraft mesh split back",
+            "updraft mesh split back v1",
+            "updraft mesh split back v1=1 --sticky user",
+            "updraft mesh fault back",
+            "updraft mesh fault back --delay 1s --abort 503",
+            "updraft mesh route back --to v1 --path x",
+            "updraft mesh rotate back --root",
         ];
         for line in refused {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
@@ -121,6 +150,11 @@ mod tests {
             "updraft logs api api.web.2 -f --since 10m --grep ^a -n 5 --raw",
             "updraft task api.migrate -- --dry-run -v",
             "updraft up . api -d --new-ports",
+            "updraft gateway --config g --uid 1 --uid 2 --hand-over s --threads 4",
+            "updraft tap front->back --headers -n 3 --share 0.5%",
+            "updraft mesh split back v1=1 v2=0 --sticky cookie:u",
+            "updraft mesh fault back --abort 503 --path /p/{id} --method GET --from a --header x=y",
+            "updraft mesh rotate --root",
         ];
         for line in taken {
             let parsed = Cli::try_parse_from(line.split(' '));

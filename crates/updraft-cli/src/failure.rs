@@ -9,6 +9,7 @@ use updraft_system::ControlProblem;
 
 use crate::control::{BindError, ControlError};
 use crate::problems::ManifestProblems;
+use crate::verb::gateway::ConfigProblems;
 
 /// What a verb gives back to `main`.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     Said(Said),
     /// The manifest is wrong.
     Manifest(ManifestProblems),
+    /// The configuration of a gateway is wrong.
+    Config(ConfigProblems),
     /// Whoever reads the output went away: nothing to say, and nobody to say it to.
     ReaderGone,
 }
@@ -107,7 +110,7 @@ impl Failure {
     pub(crate) fn exit(&self) -> ExitCode {
         match self {
             Self::Said(said) => said.class.code().into(),
-            Self::Manifest(_) => Class::Usage.code().into(),
+            Self::Manifest(_) | Self::Config(_) => Class::Usage.code().into(),
             Self::ReaderGone => ExitCode::SUCCESS,
         }
     }

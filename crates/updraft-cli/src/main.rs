@@ -11,12 +11,17 @@ mod names;
 mod output;
 mod problems;
 mod progress;
+mod quantity;
 mod readiness;
 #[cfg(test)]
 mod reference;
 mod running;
+mod screen;
 mod system_dir;
+mod table;
+mod topology;
 mod verb;
+mod wire_rates;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,12 +69,17 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Down(args) => verb::down::run(global, args).await,
         Verb::Ps => verb::ps::run(global).await,
         Verb::Logs(args) => verb::logs::run(global, args).await,
+        Verb::Top(args) => verb::top::run(global, args).await,
+        Verb::Graph(args) => verb::graph::run(global, args).await,
+        Verb::Tap(args) => verb::tap::run(global, args).await,
+        Verb::Mesh(args) => Box::pin(verb::mesh::run(global, args)).await,
         Verb::Restart(args) => verb::restart::run(global, args).await,
         Verb::Scale(args) => verb::scale::run(global, args).await,
         Verb::Attach(args) => verb::attach::run(global, args).await,
         Verb::Wait(args) => verb::wait::run(global, args).await,
         Verb::Open(args) => verb::open::run(global, args).await,
         Verb::Task(args) => verb::task::run(global, args).await,
+        Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,
         Verb::Init(args) => verb::init::run(global, &args),
         Verb::Schema => verb::schema::run(),
         Verb::Completions(args) => verb::completions::run(&args, &mut Cli::command()),

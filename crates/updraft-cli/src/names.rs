@@ -69,6 +69,14 @@ pub(crate) fn writes(system: &System, selector: &LogSelector) -> Result<(), Unkn
     Err(unknown("process or task", process, service.name.as_str(), known))
 }
 
+/// Something that can be called: a service or a resource.
+pub(crate) fn callee(system: &System, name: &Name) -> Result<(), UnknownName> {
+    if system.resources.contains_key(name) {
+        return Ok(());
+    }
+    service_or_resource(system, name).map(drop)
+}
+
 fn service_or_resource<'a>(system: &'a System, name: &Name) -> Result<&'a Service, UnknownName> {
     let known = system.services.keys().chain(system.resources.keys());
     system

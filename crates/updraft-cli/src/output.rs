@@ -59,6 +59,8 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
             "exit": said.class.code(),
         })),
         (Failure::Manifest(problems), true) => say(problems.to_json()),
+        (Failure::Config(problems), true) => say(problems.to_json()),
+        (Failure::Config(problems), false) => say(problems.to_text().trim_end()),
         (Failure::Said(said), false) => say(said_in_words(said)),
         (Failure::Manifest(problems), false) => {
             // miette has made its colours for this very stderr.

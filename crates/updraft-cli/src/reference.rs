@@ -44,18 +44,28 @@ fn reference() -> String {
     text.push_str("\n## Options of every verb\n\n");
     root.get_arguments().filter(|arg| arg.is_global_set()).for_each(|arg| describe(&mut text, arg));
     for verb in root.get_subcommands_mut() {
-        if verb.get_name() != "help" {
-            describe_verb(&mut text, verb);
-        }
+        describe_verbs(&mut text, verb, "");
     }
     text
 }
 
-fn describe_verb(text: &mut String, verb: &mut Command) {
+/// A verb, and those below it.
+fn describe_verbs(text: &mut String, verb: &mut Command, above: &str) {
+    if verb.get_name() == "help" {
+        return;
+    }
+    let name = format!("{above}{}", verb.get_name());
+    describe_verb(text, verb, &name);
+    for below in verb.get_subcommands_mut() {
+        describe_verbs(text, below, &format!("{name} "));
+    }
+}
+
+fn describe_verb(text: &mut String, verb: &mut Command, name: &str) {
     let usage = verb.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    writeln!(text, "\n## `{}`\n\n{about}.\n\n```text\n{usage}\n```\n", verb.get_name()).unwrap();
+    writeln!(text, "\n## `{name}`\n\n{about}.\n\n```text\n{usage}\n```\n").unwrap();
     let own = |arg: &&Arg| {
         !arg.is_global_set()
             && !arg.is_hide_set()

@@ -1,6 +1,6 @@
 //! The command's end of the control API.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
+use updraft_system::mesh::{
+    EdgeReport, GatewayConfig, RotateAnswer, RotateRequest, Served, Share, Tapped, Traffic,
+};
 use updraft_system::{
     AttachRequest, ControlProblem, LogLine, LogSelector, Name, ProcessStatus, RestartRequest,
     ScaleRequest, StopRequest, System, SystemEvent, SystemStatus, TaskEvent, TaskRequest,
 };
+use url::form_urlencoded;
 
 use super::JSON;
 use super::log_request::LogRequest;
@@ -124,6 +128,60 @@ impl Client {
 
     pub(crate) async fn stop(&self, request: StopRequest) -> Result<(), ControlError> {
         self.send(Method::POST, "/v1/stop", Some(&request)).await.map(drop)
+    }
+
+    /// What is known of each edge.
+    pub(crate) async fn edges(&self) -> Result<Vec<EdgeReport>, ControlError> {
+        self.state("/v1/mesh/edges").await
+    }
+
+    /// The configuration of the gateway.
+    pub(crate) async fn wire_config(&self) -> Result<GatewayConfig, ControlError> {
+        self.state("/v1/mesh/config").await
+    }
+
+    /// Live requests of the edges between these ends.
+    pub(crate) async fn tap(
+        &self,
+        from: Option<&Name>,
+        to: Option<&Name>,
+        share: Share,
+    ) -> Result<Lines<Tapped>, ControlError> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(from.map(|from| ("from", from.as_str())));
+        query.extend_pairs(to.map(|to| ("to", to.as_str())));
+        query.append_pair("share", &share.to_string());
+        let path = format!("/v1/mesh/tap?{}", query.finish());
+        self.lines(Method::GET, &path, None::<&()>).await
+    }
+
+    /// The traffic of each service as it is now.
+    pub(crate) async fn traffic(&self) -> Result<BTreeMap<Name, Traffic>, ControlError> {
+        self.state("/v1/mesh/traffic").await
+    }
+
+    /// Changes the traffic to a service; `None`: what the manifest says.
+    pub(crate) async fn set_traffic(
+        &self,
+        service: &Name,
+        traffic: Option<&Traffic>,
+    ) -> Result<(), ControlError> {
+        let path = format!("/v1/mesh/traffic/{service}");
+        self.send(Method::PUT, &path, Some(&traffic)).await.map(drop)
+    }
+
+    /// The certificates that are served now.
+    pub(crate) async fn identities(&self) -> Result<Vec<Served>, ControlError> {
+        self.state("/v1/mesh/identity").await
+    }
+
+    /// Gets new certificates.
+    pub(crate) async fn rotate(
+        &self,
+        request: &RotateRequest,
+    ) -> Result<RotateAnswer, ControlError> {
+        let answer = self.send(Method::POST, "/v1/mesh/rotate", Some(request)).await?;
+        whole(answer.response.into_body()).await
     }
 
     async fn state<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {

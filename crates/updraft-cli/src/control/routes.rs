@@ -1,5 +1,7 @@
 //! What the control API answers: each route, and each refusal as RFC 9457 has it.
 
+mod mesh;
+
 use std::error::Error;
 use std::sync::Arc;
 
@@ -81,6 +83,7 @@ impl Routes {
             (["v1", "tasks", service, task], &Method::POST) => {
                 return self.task(name(service)?, name(task)?, request).await;
             }
+            (["v1", "mesh", segments @ ..], _) => return self.mesh(segments, request).await,
             (["v1", "system" | "graph" | "processes" | "events" | "logs"], _) => "GET",
             (["v1", "restart" | "stop"] | ["v1", "tasks", _, _], _) => "POST",
             (["v1", "scale", _, _] | ["v1", "resources", _], _) => "PUT",

@@ -12,7 +12,7 @@ const BELL: char = '\x07';
 /// The text with its escape sequences removed, except colours where `keep_colours`, and
 /// every other control character shown as a picture of itself. Tabs stay. A text that
 /// leaves a colour on is ended by a reset.
-pub(super) fn neutralise(text: &str, keep_colours: bool) -> Cow<'_, str> {
+pub(crate) fn neutralise(text: &str, keep_colours: bool) -> Cow<'_, str> {
     // The carriage return before a line feed is not part of the line.
     let text = text.trim_end_matches('\r');
     if !text.chars().any(is_harmful) {

@@ -8,5 +8,6 @@ mod printer;
 mod row;
 mod structured;
 
+pub(crate) use control::neutralise;
 pub(crate) use printer::{LogPrinter, PRINT_WITHIN, PrintError};
 pub(crate) use row::LogStyle;

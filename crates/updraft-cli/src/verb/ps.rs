@@ -8,7 +8,9 @@ use updraft_system::{ProcessState, ProcessStatus, RowKind};
 use crate::failure::Outcome;
 use crate::global::Global;
 use crate::output;
+use crate::quantity;
 use crate::running::Addressed;
+use crate::table::{Cell, Table};
 
 pub(crate) const AFTER_HELP: &str = "\
 Examples:
@@ -18,10 +20,8 @@ Examples:
 A system that does not run has no processes: an empty list, and exit code 0.";
 
 const TITLES: [&str; 7] = ["NAME", "STATE", "PID", "ADDRESS", "RESTARTS", "UPTIME", "NOTE"];
-const STATE: usize = 1;
 /// Columns that hold numbers.
-const RIGHT: [usize; 2] = [2, 4];
-const GAP: &str = "  ";
+const RIGHT: &[usize] = &[2, 4];
 
 pub(crate) async fn run(global: &Global) -> Outcome {
     let addressed = Addressed::find(&global.directory)?;
@@ -41,35 +41,14 @@ pub(crate) async fn run(global: &Global) -> Outcome {
 }
 
 fn table(rows: &[ProcessStatus]) -> String {
-    let cells: Vec<[String; 7]> = rows.iter().map(cells).collect();
-    let widths: [usize; 7] = std::array::from_fn(|column| {
-        let longest = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        longest.max(TITLES[column].len())
-    });
-    let mut text = line(&TITLES.map(str::to_owned), &widths, Style::new());
-    for (row, cells) in rows.iter().zip(&cells) {
-        text.push('\n');
-        text.push_str(&line(cells, &widths, colour(row.state)));
+    let mut table = Table::new(&TITLES, RIGHT);
+    for row in rows {
+        table.row(cells(row));
     }
-    text
+    table.to_string()
 }
 
-fn line(cells: &[String; 7], widths: &[usize; 7], state: Style) -> String {
-    let mut text = String::new();
-    for (column, cell) in cells.iter().enumerate() {
-        let width = widths[column];
-        let padded = match column {
-            STATE => format!("{state}{cell}{state:#}{:1$}", "", width - cell.len()),
-            column if RIGHT.contains(&column) => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
-        };
-        text.push_str(&padded);
-        text.push_str(GAP);
-    }
-    text.trim_end().to_owned()
-}
-
-fn cells(row: &ProcessStatus) -> [String; 7] {
+fn cells(row: &ProcessStatus) -> [Cell; 7] {
     let dash = || "-".to_owned();
     let name = match row.kind {
         RowKind::Service => format!("{}.{}.{}", row.service, row.process, row.replica),
@@ -77,13 +56,13 @@ fn cells(row: &ProcessStatus) -> [String; 7] {
     };
     let port = row.port.map(|port| format!("127.0.0.1:{port}"));
     [
-        name,
-        state_in_words(row.state).to_owned(),
-        row.pid.map_or_else(dash, |pid| pid.to_string()),
-        row.url.clone().or(port).unwrap_or_else(dash),
-        row.restarts.to_string(),
-        row.pid.map_or_else(dash, |_| span_in_words(row.uptime_s)),
-        row.detail.clone().or_else(|| row.last_exit.clone()).unwrap_or_default(),
+        name.into(),
+        Cell::styled(state_in_words(row.state), colour(row.state)),
+        row.pid.map_or_else(dash, |pid| pid.to_string()).into(),
+        row.url.clone().or(port).unwrap_or_else(dash).into(),
+        row.restarts.to_string().into(),
+        row.pid.map_or_else(dash, |_| quantity::span(row.uptime_s)).into(),
+        row.detail.clone().or_else(|| row.last_exit.clone()).unwrap_or_default().into(),
     ]
 }
 
@@ -107,17 +86,6 @@ fn colour(state: ProcessState) -> Style {
         ProcessState::CrashLoop => AnsiColor::Red.on_default().bold(),
         ProcessState::Waiting | ProcessState::Starting => AnsiColor::Cyan.on_default(),
         ProcessState::Stopping | ProcessState::Stopped => Style::new().dimmed(),
-    }
-}
-
-/// A time span in its two largest units.
-fn span_in_words(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m{}s", seconds % 60),
-        (0, hours, minutes) => format!("{hours}h{}m", minutes % 60),
-        (days, hours, _) => format!("{days}d{}h", hours % 24),
     }
 }
 
@@ -162,20 +130,5 @@ mod tests {
         let coloured = table(&rows);
         insta::assert_snapshot!(anstream::adapter::strip_str(&coloured).to_string());
         assert!(coloured.contains("\u{1b}[32mready"), "{coloured:?}");
-    }
-
-    #[test]
-    fn spans_have_two_units() {
-        let cases = [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m0s"),
-            (3599, "59m59s"),
-            (3661, "1h1m"),
-            (90_000, "1d1h"),
-        ];
-        for (seconds, expected) in cases {
-            assert_eq!(span_in_words(seconds), expected);
-        }
     }
 }
