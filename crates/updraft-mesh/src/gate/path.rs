@@ -44,8 +44,14 @@ fn octet(rest: &[u8]) -> Result<(), Rule> {
         // The first octets of UTF-8 that spells ASCII with more octets than it needs, which
         // lenient decoders take for a slash or a dot (RFC 3629, 10).
         0xc0 | 0xc1 => Err(Rule::InvalidPercent),
-        0xe0 | 0xf0 => {
-            let least = if value == 0xe0 { 0xa0 } else { 0x90 };
+        0xe0 | 0xf0 | 0xf8 | 0xfc => {
+            let least = match value {
+                0xe0 => 0xa0,
+                0xf0 => 0x90,
+                // Five and six octets, which UTF-8 had before RFC 3629.
+                0xf8 => 0x88,
+                _ => 0x84,
+            };
             match rest.get(3..).and_then(decoded) {
                 Some(next @ 0x80..0xc0) if next < least => Err(Rule::InvalidPercent),
                 _ => Ok(()),
@@ -91,6 +97,7 @@ mod tests {
             ("/a/..b;c", Ok(())),
             ("/%C3%A9/%e2%82%ac/%F0%9F%98%80", Ok(())),
             ("/a%20b", Ok(())),
+            ("/f%fcr/%f8l", Ok(())),
             ("/%252e%252e/", Ok(())),
             ("//a", Err(Rule::EmptyFirstSegment)),
             ("a", Err(Rule::InvalidTarget)),
@@ -117,6 +124,8 @@ mod tests {
             ("/%c1%9c", Err(Rule::InvalidPercent)),
             ("/%e0%80%af", Err(Rule::InvalidPercent)),
             ("/%f0%80%80%af", Err(Rule::InvalidPercent)),
+            ("/%f8%80%80%80%af", Err(Rule::InvalidPercent)),
+            ("/%fc%80%80%80%80%ae", Err(Rule::InvalidPercent)),
         ] {
             assert_eq!(check(path.as_bytes()), want, "{path}");
         }

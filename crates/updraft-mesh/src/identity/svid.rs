@@ -70,6 +70,10 @@ impl Svid {
             return Err(Malformed.into());
         }
         let serial = signed.take(tag::INTEGER)?;
+        // X.690, section 8.3.1.
+        if serial.is_empty() {
+            return Err(Malformed.into());
+        }
         signed.take(tag::SEQUENCE)?;
         signed.take(tag::SEQUENCE)?;
         let mut validity = signed.nested(tag::SEQUENCE)?;

@@ -33,6 +33,23 @@ fn a_sound_leaf_is_read() {
 }
 
 #[test]
+fn a_serial_number_has_a_digit() {
+    let mut params = sound(CART);
+    params.serial_number = Some(vec![0x0a].into());
+    let mut der = self_signed(&params).chain[0].to_vec();
+    let serial = [0xa0, 3, 2, 1, 2, 2, 1, 0x0a];
+    let at = der.windows(serial.len()).position(|window| window == serial).unwrap();
+    der[at + 6] = 0;
+    der.remove(at + 7);
+    // One byte less of the certificate, and of its signed part, whose lengths have two bytes.
+    for length in [2, 6] {
+        let bytes = u16::from_be_bytes([der[length], der[length + 1]]) - 1;
+        der[length..length + 2].copy_from_slice(&bytes.to_be_bytes());
+    }
+    assert_eq!(Svid::parse(&der), Err(NotAnSvid::Malformed(Malformed)));
+}
+
+#[test]
 fn other_names_beside_the_one_uri_do_not_matter() {
     let dns = SanType::DnsName("cart.example".try_into().unwrap());
     assert!(parse(|params| params.subject_alt_names.insert(0, dns)).is_ok());

@@ -54,7 +54,8 @@ impl GatewayConfig {
                     pointer: String::new(),
                     message: format!("this is not JSON: {error}"),
                     severity: Severity::Error,
-                    place: Some(Place { line: error.line(), column: error.column() }),
+                    // An end at the begin of a line has the column 0.
+                    place: Some(Place { line: error.line(), column: error.column().max(1) }),
                 }]);
             }
         };

@@ -48,6 +48,14 @@ const FOUND: &[(usize, usize, &str)] = &[
 ];
 
 #[test]
+fn json_that_ends_with_a_line_ends_in_its_first_column() {
+    for (text, line) in [("", 1), ("{\n", 2), ("[1,\n\n", 3)] {
+        let problems = GatewayConfig::from_json(text).unwrap_err();
+        assert_eq!(problems[0].place, Some(Place { line, column: 1 }), "{text:?}");
+    }
+}
+
+#[test]
 fn every_mistake_of_form_is_found_once_at_its_place() {
     let problems = GatewayConfig::from_toml(WRONG).unwrap_err();
     let found: Vec<_> = problems
