@@ -30,6 +30,6 @@ pub(crate) use registry::Registry;
 pub(crate) use request_id::RequestId;
 pub(crate) use span::{Span, SpanKind, SpanQueue};
 pub(crate) use tap::{TapSubscription, shown};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use trace::TraceContext;
 pub(crate) use trace::{Hop, Sampling};

@@ -5,7 +5,8 @@ mod http1;
 use http::HeaderMap;
 use http::{request, response};
 
-use super::{Asked, Inbound, InboundConfig, Kind, Pseudonym, Rule, Side, path};
+use super::request::Asked;
+use super::{Inbound, InboundConfig, Kind, Pseudonym, Rule, Side, path};
 
 pub use http1::{Read, Request, Scanned, Served, read_whole, scan, serve};
 
