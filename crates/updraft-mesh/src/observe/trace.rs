@@ -18,7 +18,8 @@ const LENGTH: usize = 55;
 const SAMPLED: u8 = 0x01;
 /// The last seven bytes of the trace's id are random.
 const RANDOM: u8 = 0x02;
-/// The flags that a version we do not know may set.
+/// The flags that there are. All others are zero in what goes on (level 2, 3.2.2.5.3): nobody can
+/// know what a caller means by them.
 const KNOWN: u8 = SAMPLED | RANDOM;
 
 /// The id of a trace, never zero. It is shown as 32 hexadecimal digits.
@@ -36,8 +37,7 @@ pub(crate) struct TraceContext {
     pub(crate) trace_id: TraceId,
     /// The span that whoever receives this is caused by.
     pub(crate) span_id: SpanId,
-    /// The flags. Those that no version defines yet are passed on as they came: a gateway is
-    /// not the one to decide that nobody behind it knows them.
+    /// The flags, of those that there are.
     pub(crate) flags: u8,
 }
 
@@ -61,8 +61,7 @@ impl TraceContext {
         let trace_id = NonZeroU128::new(hex(head.get(3..35)?)?)?;
         let span_id = NonZeroU64::new(u64::try_from(hex(head.get(36..52)?)?).ok()?)?;
         let flags = u8::try_from(hex(head.get(53..)?)?).ok()?;
-        let flags = if version == 0 { flags } else { flags & KNOWN };
-        Some(Self { trace_id: TraceId(trace_id), span_id: SpanId(span_id), flags })
+        Some(Self { trace_id: TraceId(trace_id), span_id: SpanId(span_id), flags: flags & KNOWN })
     }
 
     /// The first span of a new trace.
