@@ -69,7 +69,7 @@ pub(crate) async fn answer(
             if let Some(refusal) = &stop.refusal {
                 worker.shared.registry.rule_broken(refusal.rule as usize);
             }
-            let response = stop.response(version, record.request_id().as_deref(), grpc);
+            let response = stop.response(version, Some(record.request_id()), grpc);
             record.head(&response);
             Ok(response.map(|body| body.recorded(record)))
         }

@@ -29,6 +29,8 @@ pub(crate) struct Record {
     request: Option<Replay>,
     response_bytes: u64,
     hop: Hop,
+    /// `None` inside of the mesh, until somebody wants it.
+    request_id: Option<RequestId>,
     story: Option<Box<Story>>,
 }
 
@@ -37,7 +39,6 @@ pub(crate) struct Record {
 struct Story {
     telemetry: Arc<Telemetry>,
     edge: Arc<Edge>,
-    request_id: RequestId,
     unix_nanos: u64,
     method: Method,
     uri: Uri,
@@ -65,14 +66,12 @@ impl Record {
         let sampled = telemetry.spans.is_some() && hop.context.is_sampled();
         let wanted = tapped || sampled || telemetry.log.is_some();
         let inside = kind != Kind::Ingress;
-        let unix_nanos = unix_nanos();
         let story = wanted.then(|| {
             let headers = request.headers();
             Box::new(Story {
                 telemetry: Arc::clone(&telemetry),
                 edge: Arc::clone(edge),
-                request_id: RequestId::of(headers, inside, unix_nanos / 1_000_000, &mut random),
-                unix_nanos,
+                unix_nanos: unix_nanos(),
                 method: request.method().clone(),
                 uri: request.uri().clone(),
                 version: version(request.version()),
@@ -83,13 +82,12 @@ impl Record {
                 response_headers: Vec::new(),
             })
         });
-        match &story {
-            Some(story) => story.request_id.write(request.headers_mut()),
-            // Inside of the mesh an id that is not asked for is not made up at each hop.
-            None if inside => {}
-            None => {
-                RequestId::new(unix_nanos / 1_000_000, &mut random).write(request.headers_mut());
-            }
+        let mut request_id = RequestId::kept(request.headers(), inside);
+        // Inside of the mesh an id that is not asked for is not made up at each hop.
+        if request_id.is_none() && (wanted || !inside) {
+            let made = RequestId::new(unix_nanos() / 1_000_000, &mut random);
+            made.write(request.headers_mut());
+            request_id = Some(made);
         }
         Self {
             open: Some(open),
@@ -98,6 +96,7 @@ impl Record {
             request: None,
             response_bytes: 0,
             hop,
+            request_id,
             story,
         }
     }
@@ -117,13 +116,9 @@ impl Record {
     }
 
     /// The request's id, for whoever asks about it; made up now where nobody wanted one yet.
-    pub(crate) fn request_id(&self) -> Option<String> {
-        let id = self.story.as_ref().map(|story| story.request_id.as_str().to_owned());
-        let made = || {
-            let (millis, mut random) = (unix_nanos() / 1_000_000, fastrand::Rng::new());
-            RequestId::new(millis, &mut random).as_str().to_owned()
-        };
-        Some(id.unwrap_or_else(made))
+    pub(crate) fn request_id(&mut self) -> &str {
+        let made = || RequestId::new(unix_nanos() / 1_000_000, &mut fastrand::Rng::new());
+        self.request_id.get_or_insert_with(made).as_str()
     }
 
     /// Writes the trace into the request on its way on.
@@ -180,7 +175,7 @@ impl Record {
         let operation = open.operation();
         open.finish(&end);
         if let Some(story) = self.story.take() {
-            story.tell(&self.hop, operation, &end);
+            story.tell(&self.hop, self.request_id.as_ref(), operation, &end);
         }
     }
 }
@@ -192,14 +187,20 @@ impl Drop for Record {
 }
 
 impl Story {
-    fn tell(self: Box<Self>, hop: &Hop, operation: OperationId, end: &RequestEnd) {
+    fn tell(
+        self: Box<Self>,
+        hop: &Hop,
+        request_id: Option<&RequestId>,
+        operation: OperationId,
+        end: &RequestEnd,
+    ) {
         let edge = Arc::clone(&self.edge);
         let telemetry = Arc::clone(&self.telemetry);
         let operation = edge.metrics.operation_name(operation);
         let access = AccessRecord {
             unix_nanos: self.unix_nanos,
             trace: hop.context,
-            request_id: self.request_id.as_str(),
+            request_id: request_id.map_or("", RequestId::as_str),
             from: &edge.caller,
             to: &edge.key.to,
             operation,

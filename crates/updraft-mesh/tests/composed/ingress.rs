@@ -1,12 +1,15 @@
 //! Where the outside comes in: which service it gets, and what it may say of itself.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Method;
-use updraft_mesh::Gateway;
+use updraft_mesh::{EventSink, Gateway, Options};
 use updraft_system::mesh::{IngressConfig, IngressRoute};
 
-use crate::support::{Answer, Setup, Upstream, cluster, get, name, port, report, request, send};
+use crate::support::{
+    Act, Answer, Lines, Setup, Upstream, cluster, get, name, port, report, request, send, until,
+};
 
 fn public(routes: &[(&str, &str)]) -> (Vec<Upstream>, SocketAddr, Setup, Gateway) {
     let names: std::collections::BTreeSet<_> = routes.iter().map(|(_, to)| *to).collect();
@@ -111,4 +114,33 @@ async fn nothing_that_the_outside_says_of_itself_is_believed() {
     // A trace goes on, as one of its spans.
     let parent = asked.header("traceparent").unwrap();
     assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{parent}");
+}
+
+#[tokio::test]
+async fn one_request_has_one_id_wherever_it_is_told() {
+    for log in [false, true] {
+        let (all, at, mut setup, gateway) = public(&[("/", "web")]);
+        gateway.drain().await;
+        all[0].become_(|_| Act::Break);
+        setup.config.telemetry.access_log = log;
+        let lines = Arc::new(Lines::default());
+        let sink = Some(Arc::clone(&lines) as Arc<dyn EventSink>);
+        let _gateway = setup.start_with(Options { log: sink, ..Options::default() });
+        let answer = get(at, "/").await;
+        assert_eq!(answer.status, 502, "{answer:?}");
+        let id = answer.problem("request_id");
+        let asked = all[0].asked();
+        assert!(asked.len() > 1, "it was tried again");
+        assert!(asked.iter().all(|asked| asked.header("x-request-id") == Some(&id)), "{asked:?}");
+        if log {
+            until("it is told", || !lines.json().is_empty()).await;
+            assert_eq!(lines.json()[0]["request_id"], id);
+        }
+        // Inside of the mesh it keeps the id that it came with.
+        let mut inner = request(Method::GET, "/", "");
+        inner.headers_mut().insert("x-request-id", "order-7".parse().unwrap());
+        let answer = send(setup.port, inner).await;
+        assert_eq!((answer.status.as_u16(), &*answer.problem("request_id")), (502, "order-7"));
+        assert!(all[0].asked().iter().all(|it| it.header("x-request-id") == Some("order-7")));
+    }
 }

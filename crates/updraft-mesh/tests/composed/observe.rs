@@ -10,7 +10,7 @@ use updraft_mesh::{EventSink, Gateway, Options};
 use updraft_system::mesh::{Protocol, Share, Tapped};
 
 use crate::support::{
-    Act, Answer, Pair, Session, Setup, Source, Upstream, ask, cluster, edge, get, name, operation,
+    Act, Answer, Lines, Pair, Session, Setup, Source, Upstream, ask, cluster, edge, get, name, operation,
     port, report, request, send, soon, until,
 };
 
@@ -187,17 +187,6 @@ async fn one_trace_leads_through_two_gateways_and_the_program_between() {
     assert_eq!(kinds.iter().filter(|kind| **kind == 2).count(), 1, "{kinds:?}");
 }
 
-/// Keeps lines.
-#[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
-
-impl EventSink for Lines {
-    fn event(&self, line: &str) -> bool {
-        self.0.lock().unwrap().push(line.to_owned());
-        true
-    }
-}
-
 #[tokio::test]
 async fn the_log_has_a_line_for_each_request_and_the_tap_hides_what_is_secret() {
     let pricing = Upstream::http1(|_| Act::Field(200, "set-cookie", "session=secret-e"));
@@ -221,9 +210,8 @@ async fn the_log_has_a_line_for_each_request_and_the_tap_hides_what_is_secret() 
     }
     assert_eq!(send(setup.port, secret).await.status, 200);
     let refused = ask(setup.port, Method::POST, "/admin", "").await;
-    until("both are told", || lines.0.lock().unwrap().len() == 2).await;
-    let told: Vec<Value> =
-        lines.0.lock().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    until("both are told", || lines.json().len() == 2).await;
+    let told = lines.json();
     assert_eq!(
         (&told[0]["from"], &told[0]["to"], &told[0]["operation"], &told[0]["status"]),
         (&"cart".into(), &"pricing".into(), &"GET /quotes/{id}".into(), &200.into())

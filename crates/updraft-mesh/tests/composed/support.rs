@@ -4,6 +4,7 @@
 mod authority;
 mod caller;
 mod config;
+mod lines;
 mod pair;
 mod process;
 mod upstream;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub(crate) use authority::{Authority, knock};
 pub(crate) use caller::{Answer, Session, ask, get, request, send};
 pub(crate) use config::{Setup, cluster, edge, endpoint, name, operation, port, report};
+pub(crate) use lines::Lines;
 pub(crate) use pair::{Pair, Source, certified, raw_echo};
 pub(crate) use process::{alone, descriptors, resident};
 pub(crate) use upstream::{Act, Asked, Upstream};
