@@ -8,6 +8,7 @@ mod meaning;
 mod mirror;
 mod record;
 mod refusal;
+mod unrouted;
 mod watched;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use attempt::{Answer, Attempting, Tried};
 pub(crate) use body::{BrokenBody, ResponseBody};
 pub(crate) use record::Record;
 pub(crate) use refusal::Stop;
+pub(crate) use unrouted::unrouted;
 
 /// The answer to one request of a connection.
 pub(crate) async fn answer(

@@ -25,7 +25,7 @@ pub(crate) use exporter::exporter;
 pub(crate) use exposition::Format;
 #[cfg(test)]
 pub(crate) use outcome::{CodeClass, RetryReason};
-pub(crate) use outcome::{Limit, NoProxyHeader, Outcome, Refused};
+pub(crate) use outcome::{Limit, NoProxyHeader, Outcome, Refused, Unrouted};
 pub(crate) use registry::Registry;
 pub(crate) use request_id::RequestId;
 pub(crate) use span::{Span, SpanKind, SpanQueue};

@@ -21,13 +21,12 @@ use updraft_system::mesh::{Calls, Limits, Protocol};
 use crate::activity::{Activity, Busy, Quiet};
 use crate::connection::{Borrowed, Connection};
 use crate::edge::Edge;
-use crate::exchange::{self, ResponseBody, Severed, Stop};
+use crate::exchange::{self, ResponseBody, Severed};
 use crate::gate::{
-    self, Inbound, InboundConfig, Kind, Overdue, Patience, Pseudonym, Report, Rule, ScanLimits,
-    StrictIo,
+    Inbound, InboundConfig, Kind, Overdue, Patience, Pseudonym, Report, Rule, ScanLimits, StrictIo,
 };
 use crate::instrument::stream::Wire;
-use crate::observe::{Limit, OpenConnection};
+use crate::observe::{Limit, OpenConnection, Unrouted};
 use crate::phase::{Phase, PhaseWatch};
 use crate::shared::Shared;
 use crate::snapshot::{Entry, Inbound as Callable, Ingress, Slot};
@@ -55,7 +54,12 @@ const RESETS_MAX: usize = 64;
 #[derive(Clone)]
 pub(crate) enum Way {
     /// They are all of one.
-    Edge(Slot),
+    Edge {
+        /// The edge.
+        slot: Slot,
+        /// Caller and callee.
+        ends: (Name, Name),
+    },
     /// Host and path decide.
     Ingress(Arc<ArcSwap<Ingress>>),
     /// They are all between these two. Asked anew for each request, for connections of other
@@ -76,14 +80,22 @@ impl Way {
     }
 
     /// The one edge of a connection, as it is now. That of the ingress depends on the request.
-    pub(crate) fn edge(&self) -> Result<Arc<Edge>, Stop> {
+    pub(crate) fn edge(&self) -> Result<Arc<Edge>, Unrouted> {
         match self {
-            Self::Edge(slot) => slot.edge().ok_or_else(Stop::withdrawn),
-            Self::Ingress(_) => Err(Stop::no_route("/")),
+            Self::Edge { slot, .. } => slot.edge().ok_or(Unrouted::Withdrawn),
+            Self::Ingress(_) => Err(Unrouted::NoRoute),
             Self::Mesh { table, ends } => {
                 let edge = table.load().edges.get(ends).and_then(|slot| slot.edge());
-                edge.ok_or_else(|| Stop::no_edge(&ends.0, &ends.1))
+                edge.ok_or(Unrouted::NoEdge)
             }
+        }
+    }
+
+    /// Caller and callee, where they do not depend on the request.
+    fn ends(&self) -> Option<&(Name, Name)> {
+        match self {
+            Self::Edge { ends, .. } | Self::Mesh { ends, .. } => Some(ends),
+            Self::Ingress(_) => None,
         }
     }
 
@@ -91,7 +103,7 @@ impl Way {
     fn idle(&self) -> Duration {
         let edge = match self {
             Self::Ingress(table) => table.load().routes.first().map(|(_, edge)| Arc::clone(edge)),
-            Self::Edge(_) | Self::Mesh { .. } => self.edge().ok(),
+            Self::Edge { .. } | Self::Mesh { .. } => self.edge().ok(),
         };
         edge.map_or_else(|| Calls::default().idle, |edge| edge.calls.idle)
     }
@@ -123,7 +135,7 @@ pub(crate) async fn connection(
             let borrowed = attest.and_then(|it| attest::borrowed(it, &caller, local, peer));
             let who = Who { kind: Kind::Edge, peer, caller: Some(&caller), to: &to, protocol };
             let connection = who.connection(&worker, borrowed);
-            let way = Way::Edge(slot);
+            let way = Way::Edge { slot, ends: (caller, to) };
             let arrival = Arrival { worker, way, stream, connection, limits, phase };
             arrival.speak(protocol).await;
         }
@@ -372,8 +384,9 @@ impl Context {
         };
         match edge {
             Ok(edge) => exchange::answer(&self.worker, &edge, &self.connection, request).await,
-            Err(stop) => {
-                Ok(stop.response(request.version(), None, gate::is_grpc(request.headers())))
+            Err(why) => {
+                let (shared, ends) = (&self.worker.shared, self.way.ends());
+                Ok(exchange::unrouted(shared, &self.connection, ends, why, &request))
             }
         }
     }
@@ -389,7 +402,7 @@ fn local(host: &str) -> Option<&str> {
 
 /// The edge to the public service that a request is for: the host `SERVICE.localhost` leads to
 /// that service alone, any other host to the longest path that fits.
-fn public(table: &Ingress, request: &Request<Incoming>) -> Result<Arc<Edge>, Stop> {
+fn public(table: &Ingress, request: &Request<Incoming>) -> Result<Arc<Edge>, Unrouted> {
     let path = request.uri().path();
     let host = request.uri().host().or_else(|| {
         let host = request.headers().get(http::header::HOST)?.to_str().ok()?;
@@ -403,5 +416,5 @@ fn public(table: &Ingress, request: &Request<Incoming>) -> Result<Arc<Edge>, Sto
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
     let found = table.routes.iter().find(fits);
-    found.map(|(_, edge)| Arc::clone(edge)).ok_or_else(|| Stop::no_route(path))
+    found.map(|(_, edge)| Arc::clone(edge)).ok_or(Unrouted::NoRoute)
 }

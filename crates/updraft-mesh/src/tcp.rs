@@ -73,7 +73,10 @@ impl Attempted for Failed {
 /// Carries one connection to its end.
 pub(crate) async fn serve<T: Wire + Duplex>(arrival: Arrival<T>) {
     let Arrival { worker, way, stream, connection, mut phase, .. } = arrival;
-    let Ok(edge) = way.edge() else { return };
+    let edge = match way.edge() {
+        Ok(edge) => edge,
+        Err(why) => return worker.shared.registry.unrouted(why),
+    };
     if connection.borrowed.is_some() {
         // Bytes have no place for an answer: the connection closes, and it is counted.
         edge.metrics.refused(Refused::Unauthorized);

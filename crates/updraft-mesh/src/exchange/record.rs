@@ -202,7 +202,7 @@ impl Story {
             trace: hop.context,
             request_id: request_id.map_or("", RequestId::as_str),
             from: &edge.caller,
-            to: &edge.key.to,
+            to: Some(&edge.key.to),
             operation,
             method: self.method.as_str(),
             path: self.uri.path(),
@@ -223,7 +223,7 @@ impl Story {
         }
         if edge.metrics.tap().is_on() {
             let (request, response) = (self.request_headers, self.response_headers);
-            let event = || access.tap_event(request, response);
+            let event = || access.tap_event(&edge.key.to, request, response);
             edge.metrics.tap().offer(&mut fastrand::Rng::new(), event);
         }
         if let (Some(spans), true) = (&telemetry.spans, hop.context.is_sampled()) {
@@ -251,7 +251,8 @@ impl Story {
     }
 }
 
-fn unix_nanos() -> u64 {
+/// This moment, in nanoseconds since 1970.
+pub(super) fn unix_nanos() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

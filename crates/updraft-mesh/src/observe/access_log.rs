@@ -31,8 +31,8 @@ pub(crate) struct AccessRecord<'r> {
     pub(crate) request_id: &'r str,
     /// The caller.
     pub(crate) from: &'r Name,
-    /// What is called.
-    pub(crate) to: &'r Name,
+    /// What is called; none where nothing is public.
+    pub(crate) to: Option<&'r Name>,
     /// Method and path template, or `other`.
     pub(crate) operation: &'r str,
     /// The method.
@@ -114,7 +114,10 @@ impl AccessRecord<'_> {
         write!(out, r#","span_id":"{}""#, self.trace.span_id)?;
         text(out, "request_id", self.request_id)?;
         text(out, "from", self.from.as_str())?;
-        text(out, "to", self.to.as_str())?;
+        match self.to {
+            Some(to) => text(out, "to", to.as_str())?,
+            None => out.push_str(r#","to":null"#),
+        }
         text(out, "operation", self.operation)?;
         text(out, "method", self.short_method())?;
         text(out, "path", self.short_path())?;

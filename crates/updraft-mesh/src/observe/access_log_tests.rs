@@ -50,7 +50,7 @@ fn record<'r>() -> AccessRecord<'r> {
         trace: TraceContext::parse(trace).unwrap(),
         request_id: "r-1",
         from: &FROM,
-        to: &TO,
+        to: Some(&TO),
         operation: "GET /quotes/{id}",
         method: "GET",
         path: "/quotes/7?token=secret#secret",
@@ -90,11 +90,13 @@ fn a_line_has_exactly_its_fields_in_their_order() {
 #[test]
 fn what_is_not_known_is_null_and_still_there() {
     let value = json(&AccessRecord {
+        to: None,
         status: None,
         endpoint: None,
         refused: Some(Refused::RateLimited),
         ..record()
     });
+    assert_eq!(value["to"], Value::Null);
     assert_eq!(value["status"], Value::Null);
     assert_eq!(value["endpoint"], Value::Null);
     assert_eq!(value["refused"], "rate_limited");

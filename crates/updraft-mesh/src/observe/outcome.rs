@@ -84,6 +84,18 @@ closed_list! {
 }
 
 closed_list! {
+    /// Why a request or a connection is for no edge, so that no edge counts it.
+    Unrouted {
+        /// Nothing is public under its path, or at its host.
+        NoRoute = "no_route",
+        /// A gateway came for a call that nobody declared.
+        NoEdge = "no_edge",
+        /// The call is not declared any more; its connection is older.
+        Withdrawn = "withdrawn",
+    }
+}
+
+closed_list! {
     /// Why an attempt was followed by another one.
     RetryReason {
         /// There was no connection, or the stream was refused.
@@ -270,6 +282,7 @@ mod tests {
         assert!(CodeClass::ALL.iter().enumerate().all(|(at, class)| class.index() == at));
         assert!(Refused::ALL.iter().enumerate().all(|(at, reason)| reason.index() == at));
         assert!(RetryReason::ALL.iter().enumerate().all(|(at, reason)| reason.index() == at));
+        assert!(Unrouted::ALL.iter().enumerate().all(|(at, why)| why.index() == at));
         assert!(Limit::ALL.iter().enumerate().all(|(at, limit)| limit.index() == at));
         assert!(NoProxyHeader::ALL.iter().enumerate().all(|(at, why)| why.index() == at));
     }

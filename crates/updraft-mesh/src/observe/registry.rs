@@ -14,7 +14,7 @@ use updraft_system::mesh::{EdgeReport, EndpointReport};
 
 use super::edge::{EdgeMetrics, EdgeSpec};
 use super::exposition::Format;
-use super::outcome::{Limit, NoProxyHeader};
+use super::outcome::{Limit, NoProxyHeader, Unrouted};
 use super::span::SpanCounts;
 
 /// All counters of one gateway.
@@ -29,6 +29,7 @@ pub(crate) struct Registry {
     rules_broken: Box<[AtomicU64]>,
     limits: [AtomicU64; Limit::ALL.len()],
     no_proxy_header: [AtomicU64; NoProxyHeader::ALL.len()],
+    unrouted: [AtomicU64; Unrouted::ALL.len()],
     config_version: AtomicU64,
     config_refused: AtomicBool,
     handshakes_failed: AtomicU64,
@@ -53,6 +54,7 @@ impl Registry {
             rules_broken: gate_rules.iter().map(|_| AtomicU64::new(0)).collect(),
             limits: Default::default(),
             no_proxy_header: Default::default(),
+            unrouted: Default::default(),
             config_version: AtomicU64::new(0),
             config_refused: AtomicBool::new(false),
             handshakes_failed: AtomicU64::new(0),
@@ -119,6 +121,13 @@ impl Registry {
     /// A connection without its header of the PROXY protocol was closed.
     pub(crate) fn proxy_header_refused(&self, why: NoProxyHeader) {
         if let Some(cell) = self.no_proxy_header.get(why.index()) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request or a connection was refused that is for no edge.
+    pub(crate) fn unrouted(&self, why: Unrouted) {
+        if let Some(cell) = self.unrouted.get(why.index()) {
             cell.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -78,6 +78,7 @@ fn busy() -> Registry {
     registry.rule_broken(99);
     registry.limit_hit(Limit::HeadBytes);
     registry.proxy_header_refused(NoProxyHeader::Late);
+    registry.unrouted(Unrouted::NoRoute);
     registry.span_counts().add_exported(4);
     registry.span_counts().add_unreachable(2);
     registry.log_dropped().fetch_add(6, Ordering::Relaxed);

@@ -106,6 +106,8 @@ families! {
         "Copies of requests that were not made: their body was too long, or too many were under way.";
     PROXY_HEADERS = Counter "proxy_headers_refused" &["reason"], None,
         "Connections from outside that were closed because they did not begin with a header of the PROXY protocol, by reason.";
+    UNROUTED = Counter "unrouted" &["reason"], None,
+        "Requests, and connections of plain TCP, that were refused because they are for no edge, by reason; no other series counts them.";
     CONFIG_VERSION = Gauge "config_version" &[], None,
         "The version of the configuration that is in force.";
     CONFIG_REFUSED = Gauge "config_refused" &[], None,

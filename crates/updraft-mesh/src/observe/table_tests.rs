@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::observe::exposition::BOUNDS;
-use crate::observe::{CodeClass, Limit, NoProxyHeader, Refused, RetryReason};
+use crate::observe::{CodeClass, Limit, NoProxyHeader, Refused, RetryReason, Unrouted};
 
 /// The page of the reference.
 fn reference() -> String {
@@ -57,6 +57,7 @@ counted by both: `updraft_mesh_edge_info` tells by `side` which of them is the c
             "`reason` of PROXY headers",
             list(NoProxyHeader::ALL.iter().map(|why| why.as_str()).collect()),
         ),
+        ("`reason` of unrouted", list(Unrouted::ALL.iter().map(|why| why.as_str()).collect())),
         ("`limit`", list(Limit::ALL.iter().map(|limit| limit.as_str()).collect())),
         ("`operation`", "method and path template of the configuration, or `other`".to_owned()),
         ("`direction`", "`to_endpoint`, `to_caller`".to_owned()),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use tokio::sync::mpsc;
+use updraft_system::Name;
 use updraft_system::mesh::{Share, TapEvent, TapHeader, Tapped};
 
 use super::access_log::AccessRecord;
@@ -177,10 +178,12 @@ pub(crate) fn shown(headers: &HeaderMap) -> Vec<TapHeader> {
 }
 
 impl AccessRecord<'_> {
-    /// The event that taps get, with [`shown`] headers of request and response.
+    /// The event that taps of the edge to `to` get, with [`shown`] headers of request and
+    /// response.
     #[must_use]
     pub(crate) fn tap_event(
         &self,
+        to: &Name,
         request_headers: Vec<TapHeader>,
         response_headers: Vec<TapHeader>,
     ) -> TapEvent {
@@ -190,7 +193,7 @@ impl AccessRecord<'_> {
             span_id: self.trace.span_id.to_string(),
             request_id: self.request_id.to_owned(),
             from: self.from.clone(),
-            to: self.to.clone(),
+            to: to.clone(),
             operation: self.operation.to_owned(),
             method: self.short_method().to_owned(),
             path: self.short_path().to_owned(),

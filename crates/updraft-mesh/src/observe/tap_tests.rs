@@ -10,12 +10,13 @@ use super::*;
 
 fn event(number: u32) -> TapEvent {
     let trace = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let to = "pricing".parse().unwrap();
     AccessRecord {
         unix_nanos: 1_700_000_000_000_000_000,
         trace: trace.unwrap(),
         request_id: "r-1",
         from: &"cart".parse().unwrap(),
-        to: &"pricing".parse().unwrap(),
+        to: Some(&to),
         operation: "GET /",
         method: "GET",
         path: "/?secret=1",
@@ -28,7 +29,7 @@ fn event(number: u32) -> TapEvent {
         refused: None,
         protocol: Protocol::Http1,
     }
-    .tap_event(Vec::new(), Vec::new())
+    .tap_event(&to, Vec::new(), Vec::new())
 }
 
 fn all() -> Share {

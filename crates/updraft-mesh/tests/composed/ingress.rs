@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Method;
+use serde_json::Value;
 use updraft_mesh::{EventSink, Gateway, Options};
 use updraft_system::mesh::{IngressConfig, IngressRoute};
 
@@ -114,6 +115,41 @@ async fn nothing_that_the_outside_says_of_itself_is_believed() {
     // A trace goes on, as one of its spans.
     let parent = asked.header("traceparent").unwrap();
     assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{parent}");
+}
+
+#[tokio::test]
+async fn a_request_for_nothing_public_is_named_counted_and_logged() {
+    let (_all, at, mut setup, gateway) = public(&[("/shop", "web")]);
+    gateway.drain().await;
+    setup.config.telemetry.access_log = true;
+    let lines = Arc::new(Lines::default());
+    let log = Some(Arc::clone(&lines) as Arc<dyn EventSink>);
+    let gateway = setup.start_with(Options { log, ..Options::default() });
+    let mut asked = request(Method::PUT, "/nothing?token=secret", "");
+    asked.headers_mut().insert("x-request-id", "mine".parse().unwrap());
+    let answer = send(at, asked).await;
+    assert_eq!((answer.status.as_u16(), &*answer.problem("kind")), (404, "no_route"));
+    // Nothing that the outside says of itself is believed.
+    assert_eq!(answer.problem("request_id").len(), 36, "{answer:?}");
+    let metrics = gateway.metrics();
+    assert!(metrics.contains("updraft_mesh_unrouted_total{reason=\"no_route\"} 1\n"), "{metrics}");
+    let told = lines.json();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["request_id"], answer.problem("request_id"));
+    for (field, value) in [
+        ("from", Value::from("ingress")),
+        ("to", Value::Null),
+        ("operation", "other".into()),
+        ("method", "PUT".into()),
+        ("path", "/nothing".into()),
+        ("status", 404.into()),
+        ("attempts", 0.into()),
+        ("refused", "no_route".into()),
+        ("protocol", "http1".into()),
+    ] {
+        assert_eq!(told[0][field], value, "{field}: {told:?}");
+    }
+    assert_eq!(told[0]["response_bytes"], answer.body.len());
 }
 
 #[tokio::test]

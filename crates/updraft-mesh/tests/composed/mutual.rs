@@ -195,11 +195,14 @@ async fn an_edge_that_goes_and_comes_back_does_so_for_connections_that_are_open(
         let answer = get(pair.port, "/").await;
         assert_eq!(answer.status, 403);
         assert!(answer.problem("detail").contains("`cart` may not call `pricing`"), "{answer:?}");
+        assert!(!answer.problem("request_id").is_empty(), "{answer:?}");
         pair.callee.edges = edges;
         callee.apply(&pair.callee).unwrap();
     }
     assert_eq!(get(pair.port, "/").await.status, 200);
     assert_eq!(pricing.count(), 4);
+    let metrics = callee.metrics();
+    assert!(metrics.contains("updraft_mesh_unrouted_total{reason=\"no_edge\"} 3\n"), "{metrics}");
 }
 
 #[tokio::test]

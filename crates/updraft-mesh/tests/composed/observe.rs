@@ -10,8 +10,8 @@ use updraft_mesh::{EventSink, Gateway, Options};
 use updraft_system::mesh::{Protocol, Share, Tapped};
 
 use crate::support::{
-    Act, Answer, Lines, Pair, Session, Setup, Source, Upstream, ask, cluster, edge, get, name, operation,
-    port, report, request, send, soon, until,
+    Act, Answer, Lines, Pair, Session, Setup, Source, Upstream, ask, cluster, edge, get, name,
+    operation, port, report, request, send, soon, until,
 };
 
 /// The samples of the metrics, by name with labels.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use http::Method;
 use tokio::task::JoinSet;
+use updraft_mesh::{EventSink, Options};
 
 use crate::support::{
-    Act, Session, Setup, Upstream, alone, cluster, descriptors, edge, endpoint, get, name, port,
-    report, request, resident, until,
+    Act, Lines, Session, Setup, Upstream, alone, cluster, descriptors, edge, endpoint, get, name,
+    port, report, request, resident, until,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,4 +134,37 @@ async fn limits_that_change_hold_for_connections_from_then_on() {
     setup.config.limits.head_bytes = 2048;
     gateway.apply(&setup.config).unwrap();
     assert_eq!(crate::support::send(setup.port, long).await.status, 431);
+}
+
+#[tokio::test]
+async fn a_request_of_an_edge_that_was_withdrawn_is_named_counted_and_logged() {
+    let pricing = Upstream::named("pricing");
+    let mut setup = Setup::of(&pricing);
+    setup.config.telemetry.access_log = true;
+    let lines = Arc::new(Lines::default());
+    let log = Some(Arc::clone(&lines) as Arc<dyn EventSink>);
+    let gateway = setup.start_with(Options { log, ..Options::default() });
+    let mut open = Session::http1(setup.port).await;
+    until("it is accepted", || report(&gateway, "cart", "pricing").connections.caller == 1).await;
+    setup.config.edges.clear();
+    gateway.apply(&setup.config).unwrap();
+    let mut late = request(Method::GET, "/quotes/7", "");
+    late.headers_mut().insert("x-request-id", "order-7".parse().unwrap());
+    let answer = open.send(late).await.unwrap();
+    assert_eq!((answer.status.as_u16(), &*answer.problem("kind")), (403, "unauthorized"));
+    assert_eq!(answer.problem("request_id"), "order-7");
+    let metrics = gateway.metrics();
+    assert!(metrics.contains("updraft_mesh_unrouted_total{reason=\"withdrawn\"} 1\n"), "{metrics}");
+    let told = lines.json();
+    assert_eq!(told.len(), 1, "{told:?}");
+    for (field, value) in [
+        ("request_id", "order-7"),
+        ("from", "cart"),
+        ("to", "pricing"),
+        ("path", "/quotes/7"),
+        ("refused", "unauthorized"),
+    ] {
+        assert_eq!(told[0][field], value, "{field}: {told:?}");
+    }
+    assert_eq!(pricing.count(), 0);
 }

@@ -9,7 +9,7 @@ use updraft_system::mesh::{BreakerState, EdgeReport, EndpointReport, Latencies};
 use super::Registry;
 use crate::observe::edge::EdgeMetrics;
 use crate::observe::exposition::{Exposition, Format, Samples};
-use crate::observe::outcome::{CodeClass, Limit, NoProxyHeader, Refused, RetryReason};
+use crate::observe::outcome::{CodeClass, Limit, NoProxyHeader, Refused, RetryReason, Unrouted};
 use crate::observe::table;
 
 /// One edge as it was when the answer was begun.
@@ -240,6 +240,11 @@ fn process(out: &mut Exposition, registry: &Registry) {
     });
     out.family(&table::PROXY_HEADERS, |samples| {
         for (why, cell) in NoProxyHeader::ALL.iter().zip(&registry.no_proxy_header) {
+            samples.count(&[why.as_str()], cell.load(Ordering::Relaxed));
+        }
+    });
+    out.family(&table::UNROUTED, |samples| {
+        for (why, cell) in Unrouted::ALL.iter().zip(&registry.unrouted) {
             samples.count(&[why.as_str()], cell.load(Ordering::Relaxed));
         }
     });
