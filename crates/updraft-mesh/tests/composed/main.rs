@@ -15,6 +15,7 @@ mod drain;
 mod faults;
 mod grpc;
 mod ingress;
+mod interim;
 mod load;
 mod mutual;
 mod observe;
