@@ -18,6 +18,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use crate::short_path::ShortPath;
+
 /// Descriptors in one message; the kernel takes at most 253.
 const BATCH: usize = 128;
 /// The longest that either side waits for the other.
@@ -63,7 +65,7 @@ pub enum HandOverError {
 /// [`HandOverError`] when it is of another user or breaks off.
 pub fn inherit(path: &Path) -> Result<Option<Inherited>, HandOverError> {
     let failed = |source| HandOverError::Socket { path: path.to_owned(), source };
-    let before = match UnixStream::connect(path) {
+    let before = match connect(path) {
         Ok(before) => before,
         Err(error)
             if matches!(
@@ -87,6 +89,10 @@ pub fn inherit(path: &Path) -> Result<Option<Inherited>, HandOverError> {
         }
     }
     Ok(Some(Inherited { listeners, before }))
+}
+
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(ShortPath::of(path)?.path())
 }
 
 impl Inherited {
@@ -120,7 +126,8 @@ impl Heirs {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        let short = ShortPath::of(path).map_err(failed)?;
+        let listener = UnixListener::bind(short.path()).map_err(failed)?;
         let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(path, owner_only).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned() })
@@ -190,6 +197,7 @@ fn is_ours(stream: &UnixStream) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
     use std::sync::mpsc;
@@ -238,6 +246,28 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(inherit(&path).unwrap().is_none());
         assert!(Heirs::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_socket_may_lie_deeper_than_an_address_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(120));
+        assert!(inherit(&deep.join("hand-over.sock")).unwrap().is_none());
+        std::fs::create_dir(&deep).unwrap();
+        let path = deep.join("hand-over.sock");
+        assert!(inherit(&path).unwrap().is_none());
+        let heirs = Heirs::open(&path).unwrap();
+        let old = std::thread::spawn(move || heirs.hand_over(Vec::new).is_ok());
+        inherit(&path).unwrap().unwrap().serving().unwrap();
+        assert!(old.join().unwrap());
+        // No folder can help a name that is too long by itself.
+        let path = deep.join("n".repeat(108));
+        for refused in [Heirs::open(&path).unwrap_err(), inherit(&path).unwrap_err()] {
+            let text = format!("{refused}: {}", refused.source().unwrap());
+            assert!(text.contains(&*path.to_string_lossy()), "{text}");
+            assert!(text.contains("has 108 bytes, and at most "), "{text}");
+            assert!(text.contains("choose a shorter one"), "{text}");
+        }
     }
 
     #[test]

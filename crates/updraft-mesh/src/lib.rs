@@ -33,6 +33,7 @@ mod proxied;
 mod replay;
 mod serve;
 mod shared;
+mod short_path;
 mod snapshot;
 mod taps;
 mod target;
@@ -50,4 +51,5 @@ pub use identity::{
     SocketOwner, owns_socket,
 };
 pub use observe::EventSink;
+pub use short_path::ShortPath;
 pub use taps::{TapError, Taps};

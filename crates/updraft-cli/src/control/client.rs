@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
+use updraft_mesh::ShortPath;
 use updraft_system::mesh::{
     EdgeReport, GatewayConfig, RotateAnswer, RotateRequest, Served, Share, Tapped, Traffic,
 };
@@ -28,7 +29,6 @@ use url::form_urlencoded;
 
 use super::JSON;
 use super::log_request::LogRequest;
-use super::short_path::ShortPath;
 
 /// The largest answer, and the longest line of a stream, that is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -7,7 +7,6 @@ mod line_stream;
 mod log_request;
 mod routes;
 mod server;
-mod short_path;
 
 pub(crate) use client::{Client, ControlError, Lines};
 pub(crate) use log_request::{LogRequest, parse_since};

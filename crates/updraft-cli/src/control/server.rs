@@ -18,8 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-
-use super::short_path::ShortPath;
+use updraft_mesh::ShortPath;
 
 /// Open connections; further ones wait in the kernel.
 const CONNECTIONS_MAX: usize = 128;

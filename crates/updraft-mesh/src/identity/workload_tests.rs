@@ -265,7 +265,11 @@ async fn a_certificate_comes_over_the_control_socket() {
     let listener = UnixListener::bind(&socket).unwrap();
     let clock = WallClock::System;
     let issuer = moody(&clock).local;
-    let remote = RemoteIssuer::new(socket);
+    // Deeper than an address holds.
+    let deep = folder.path().join("d".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    std::os::unix::fs::symlink(&socket, deep.join("control.sock")).unwrap();
+    let remote = RemoteIssuer::new(deep.join("control.sock"));
     let workload = cart(&clock);
     let stranger = Workload::new(
         "spiffe://bank/cart".parse().unwrap(),
@@ -292,7 +296,11 @@ async fn a_control_socket_that_is_silent_or_talks_too_much_or_is_gone_is_an_erro
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control.sock");
     let remote = RemoteIssuer::new(socket.clone());
-    assert!(told(&remote.bundle().await.unwrap_err()).contains("cannot be reached"));
+    let text = told(&remote.bundle().await.unwrap_err());
+    assert!(text.contains(&format!("socket {} cannot be reached", socket.display())), "{text}");
+    let long = folder.path().join("n".repeat(120));
+    let text = told(&RemoteIssuer::new(long.clone()).bundle().await.unwrap_err());
+    assert!(text.contains(&*long.to_string_lossy()) && text.contains("120 bytes"), "{text}");
 
     let listener = UnixListener::bind(&socket).unwrap();
     let start = Instant::now();

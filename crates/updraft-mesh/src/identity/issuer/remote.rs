@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use updraft_system::mesh::{BundleDocument, IdentityRequest, IdentityResponse};
 
 use super::{Issuer, IssuerError};
+use crate::short_path::ShortPath;
 
 /// Asks over a Unix socket.
 #[derive(Clone, Debug)]
@@ -26,8 +27,14 @@ pub(crate) struct RemoteIssuer {
 /// The control socket brought no answer that is one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoteError {
-    #[error("the control socket cannot be reached")]
-    Connect(#[source] io::Error),
+    #[error("the control socket {path} cannot be reached", path = .path.display())]
+    Connect {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     #[error("the request cannot be written")]
     Request(#[source] http::Error),
     #[error("the body of the request cannot be written")]
@@ -73,6 +80,10 @@ impl RemoteIssuer {
             .map_err(IssuerError::Remote)
     }
 
+    async fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect(ShortPath::of(&self.socket)?.path()).await
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -86,7 +97,9 @@ impl RemoteIssuer {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(RemoteError::Request)?;
-        let stream = UnixStream::connect(&self.socket).await.map_err(RemoteError::Connect)?;
+        let stream = self.connect().await;
+        let stream =
+            stream.map_err(|source| RemoteError::Connect { path: self.socket.clone(), source })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(RemoteError::Http)?;
         let answer = async {
