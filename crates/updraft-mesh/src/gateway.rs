@@ -162,6 +162,9 @@ impl Gateway {
         self.shared.identities.set(&spoken_for(config), &listening(config), runtime);
         let snapshot = Snapshot::compile(config, &state.snapshot, &self.shared);
         let mut snapshot = snapshot.map_err(GatewayError::Config)?;
+        for thread in &self.threads {
+            thread.worker.limit(&config.limits);
+        }
         let withdrawn = snapshot.publish(&state.snapshot);
         let grace = config.limits.drain;
         state.closing.retain(|closing| !closing.is_finished());

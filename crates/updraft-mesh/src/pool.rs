@@ -30,6 +30,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -90,7 +91,8 @@ pub(crate) type Report = Arc<dyn Fn(Bound) + Send + Sync>;
 
 /// What a pool, its connections and its tasks have in common.
 struct Shared<B: RequestBody> {
-    config: PoolConfig,
+    /// What holds from now on. A connection goes by what held when it was opened.
+    config: ArcSwap<PoolConfig>,
     hosts: Mutex<HashMap<Target, Arc<Host<B>>>>,
     /// Tells the sweeper that there is something again.
     filled: Notify,
@@ -105,7 +107,7 @@ impl<B: RequestBody> Pool<B> {
     /// A pool without connections, whose tasks run on `runtime`; `report` hears of its bounds.
     pub(crate) fn new(config: PoolConfig, runtime: Handle, report: Report) -> Self {
         let shared = Arc::new(Shared {
-            config,
+            config: ArcSwap::from_pointee(config),
             hosts: Mutex::new(HashMap::new()),
             filled: Notify::new(),
             idle: AtomicUsize::new(0),
@@ -115,6 +117,12 @@ impl<B: RequestBody> Pool<B> {
         });
         drop(shared.tasks.spawn(Arc::clone(&shared).sweep_for_ever()));
         Self { shared }
+    }
+
+    /// Other bounds hold from now on: for connections that are opened, and for requests that
+    /// wait for one.
+    pub(crate) fn configure(&self, config: PoolConfig) {
+        self.shared.config.store(Arc::new(config));
     }
 
     /// Sends a request as it is: its target's form, `Host` and framing are the caller's. The
@@ -164,7 +172,8 @@ impl<B: RequestBody> Pool<B> {
                 // It was swept away between the two looks.
                 Taken::Retired => {}
                 Taken::Wait(wait) => {
-                    return match tokio::time::timeout(self.shared.config.wait, wait).await {
+                    let longest = self.shared.config.load().wait;
+                    return match tokio::time::timeout(longest, wait).await {
                         Ok(Ok(checkout)) => Ok((host, checkout?)),
                         Ok(Err(_dropped)) => Err(UnsentCause::Retired),
                         Err(_elapsed) => Err(UnsentCause::Wait),
@@ -235,13 +244,15 @@ impl<B: RequestBody> Shared<B> {
     /// Looks after idle connections, as long as there are any.
     async fn sweep_for_ever(self: Arc<Self>) {
         let shortest = Duration::from_millis(10);
-        let pause = (self.config.idle_http1.min(self.config.idle_http2) / 4)
-            .clamp(shortest, Duration::from_secs(1));
         loop {
             if self.hosts().is_empty() {
                 self.filled.notified().await;
             }
-            tokio::time::sleep(pause).await;
+            let idle = {
+                let config = self.config.load();
+                config.idle_http1.min(config.idle_http2)
+            };
+            tokio::time::sleep((idle / 4).clamp(shortest, Duration::from_secs(1))).await;
             self.sweep();
         }
     }

@@ -38,6 +38,11 @@ impl Worker {
         Self { shared, pool, runtime, mirrors: Mutex::default() }
     }
 
+    /// These limits hold from now on.
+    pub(crate) fn limit(&self, limits: &Limits) {
+        self.pool.configure(PoolConfig::from(limits));
+    }
+
     /// The thread's own.
     pub(crate) const fn runtime(&self) -> &Handle {
         &self.runtime

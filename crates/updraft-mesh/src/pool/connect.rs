@@ -35,14 +35,16 @@ pub(super) enum Connected<B: RequestBody> {
 pub(super) async fn connect<B: RequestBody>(
     host: &Arc<Host<B>>,
 ) -> Result<Connected<B>, ConnectError> {
+    let config = Arc::clone(&host.config());
+    let longest = config.connect_timeout;
     let opening = async {
-        let (wire, watch) = dial(&host.target, host.config()).await?;
+        let (wire, watch) = dial(&host.target, &config).await?;
         match host.target.protocol() {
-            Protocol::Http1 => start_http1(host, wire, watch).await,
-            Protocol::Http2 => start_http2(host, wire).await,
+            Protocol::Http1 => start_http1(host, config, wire, watch).await,
+            Protocol::Http2 => start_http2(host, config, wire).await,
         }
     };
-    match tokio::time::timeout(host.config().connect_timeout, opening).await {
+    match tokio::time::timeout(longest, opening).await {
         Ok(connected) => connected,
         Err(_elapsed) => Err(ConnectError::Timeout),
     }
@@ -84,10 +86,10 @@ fn agrees(stream: &TlsStream<Socket>, config: &ClientConfig, protocol: Protocol)
 
 async fn start_http1<B: RequestBody>(
     host: &Arc<Host<B>>,
+    config: Arc<PoolConfig>,
     wire: Wire,
     watch: Watch,
 ) -> Result<Connected<B>, ConnectError> {
-    let config = host.config();
     let (sender, connection) = http1::Builder::new()
         .max_header_size(size(config.head_bytes))
         .max_headers(size(config.head_fields))
@@ -101,15 +103,16 @@ async fn start_http1<B: RequestBody>(
         drop(open);
     });
     let task = task.ok_or(ConnectError::Interrupted)?;
-    let life = life(host);
-    Ok(Connected::Http1(Box::new(Http1::new(sender, watch, task, Arc::clone(host), life))))
+    let life = life(host, &config);
+    let opened = Http1::new(sender, watch, task, (Arc::clone(host), config), life);
+    Ok(Connected::Http1(Box::new(opened)))
 }
 
 async fn start_http2<B: RequestBody>(
     host: &Arc<Host<B>>,
+    config: Arc<PoolConfig>,
     wire: Wire,
 ) -> Result<Connected<B>, ConnectError> {
-    let config = host.config();
     let (sender, connection) = http2::Builder::new(Executor::new(host))
         .timer(TokioTimer::new())
         .initial_stream_window_size(config.stream_window)
@@ -124,12 +127,13 @@ async fn start_http2<B: RequestBody>(
     let peer_limit = Arc::new(AtomicUsize::new(config.streams));
     let task = host.tasks().spawn(multiplexed::drive(connection, Arc::clone(&peer_limit)));
     task.ok_or(ConnectError::Interrupted)?;
-    let connection = Http2::new(sender, Arc::clone(host), life(host), peer_limit);
+    let life = life(host, &config);
+    let connection = Http2::new(sender, (Arc::clone(host), config), life, peer_limit);
     Ok(Connected::Http2(Arc::new(connection)))
 }
 
-fn life<B: RequestBody>(host: &Host<B>) -> Life {
-    Life::new(Instant::now(), host.config().max_age, host.target.not_after())
+fn life<B: RequestBody>(host: &Host<B>, config: &PoolConfig) -> Life {
+    Life::new(Instant::now(), config.max_age, host.target.not_after())
 }
 
 fn size(bytes: u32) -> usize {

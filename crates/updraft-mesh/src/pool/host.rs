@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::Guard;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -80,8 +81,9 @@ impl<B: RequestBody> Host<B> {
         Self { target, shared, state: Mutex::new(state) }
     }
 
-    pub(super) fn config(&self) -> &PoolConfig {
-        &self.shared.config
+    /// What holds now.
+    pub(super) fn config(&self) -> Guard<Arc<PoolConfig>> {
+        self.shared.config.load()
     }
 
     pub(super) fn tasks(&self) -> &Arc<Tasks> {

@@ -10,12 +10,12 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::RequestBody;
 use super::body::{Connection, Lease, Loan, PooledBody};
 use super::error::SendError;
 use super::host::Host;
 use super::life::Life;
 use super::wire::{Watch, Wire};
+use super::{PoolConfig, RequestBody};
 
 /// A connection that was given back so recently is not asked of the kernel: the runtime has
 /// looked at it since.
@@ -27,6 +27,8 @@ pub(super) struct Http1<B: RequestBody> {
     watch: Watch,
     task: AbortHandle,
     host: Arc<Host<B>>,
+    /// What held when it was opened.
+    config: Arc<PoolConfig>,
     life: Life,
     idle_since: Instant,
     reused: bool,
@@ -38,11 +40,12 @@ impl<B: RequestBody> Http1<B> {
         sender: http1::SendRequest<B>,
         watch: Watch,
         task: AbortHandle,
-        host: Arc<Host<B>>,
+        (host, config): (Arc<Host<B>>, Arc<PoolConfig>),
         life: Life,
     ) -> Self {
         let idle_since = Instant::now();
-        Self { sender, watch, task, host, life, idle_since, reused: false, under_way: false }
+        let (reused, under_way) = (false, false);
+        Self { sender, watch, task, host, config, life, idle_since, reused, under_way }
     }
 
     /// Whether it can serve a request.
@@ -55,7 +58,7 @@ impl<B: RequestBody> Http1<B> {
 
     /// Whether it may go on waiting for a request.
     pub(super) fn is_kept(&self, now: Instant) -> bool {
-        let idle = self.host.config().idle_http1;
+        let idle = self.config.idle_http1;
         !self.sender.is_closed()
             && !self.life.is_over(now)
             && now.saturating_duration_since(self.idle_since) < idle
@@ -63,7 +66,7 @@ impl<B: RequestBody> Http1<B> {
 
     /// Whether it has waited too long for a request, and nothing else is the matter with it.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        let idle = self.host.config().idle_http1;
+        let idle = self.config.idle_http1;
         !self.sender.is_closed() && idle <= now.saturating_duration_since(self.idle_since)
     }
 
@@ -119,7 +122,7 @@ impl<B: RequestBody> Http1<B> {
 
     /// Waits until the body of the request has ended as well.
     async fn settle(mut self: Box<Self>) {
-        let limit = self.host.config().request_end;
+        let limit = self.config.request_end;
         let ready = std::future::poll_fn(|cx| self.sender.poll_ready(cx));
         if let Ok(Ok(())) = tokio::time::timeout(limit, ready).await {
             self.rest();

@@ -9,18 +9,20 @@ use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::RequestBody;
 use super::body::{Connection, Lease, PooledBody, Stream, Streams};
 use super::error::{SendError, UnsentCause};
 use super::host::{Host, Open};
 use super::life::Life;
 use super::tasks::Tasks;
 use super::wire::Wire;
+use super::{PoolConfig, RequestBody};
 
 /// The connection, held by the table and by each of its streams. It ends when all have let go.
 pub(super) struct Http2<B: RequestBody> {
     sender: http2::SendRequest<B>,
     host: Arc<Host<B>>,
+    /// What held when it was opened.
+    config: Arc<PoolConfig>,
     life: Life,
     /// Changed under the lock of the host.
     streams: AtomicUsize,
@@ -32,13 +34,14 @@ pub(super) struct Http2<B: RequestBody> {
 impl<B: RequestBody> Http2<B> {
     pub(super) fn new(
         sender: http2::SendRequest<B>,
-        host: Arc<Host<B>>,
+        (host, config): (Arc<Host<B>>, Arc<PoolConfig>),
         life: Life,
         peer_limit: Arc<AtomicUsize>,
     ) -> Self {
         Self {
             sender,
             host,
+            config,
             life,
             streams: AtomicUsize::new(0),
             peer_limit,
@@ -49,7 +52,7 @@ impl<B: RequestBody> Http2<B> {
 
     /// Whether it can take one more stream.
     pub(super) fn has_room(&self, now: Instant) -> bool {
-        let limit = self.host.config().streams.min(self.peer_limit.load(Ordering::Relaxed));
+        let limit = self.config.streams.min(self.peer_limit.load(Ordering::Relaxed));
         !self.sender.is_closed()
             && !self.life.is_over(now)
             && self.streams.load(Ordering::Relaxed) < limit.max(1)
@@ -66,8 +69,7 @@ impl<B: RequestBody> Http2<B> {
     /// Whether it may go on waiting for a request.
     pub(super) fn is_kept(&self, now: Instant) -> bool {
         let since = *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle =
-            self.is_idle() && now.saturating_duration_since(since) >= self.host.config().idle_http2;
+        let idle = self.is_idle() && now.saturating_duration_since(since) >= self.config.idle_http2;
         !self.sender.is_closed() && !self.life.is_over(now) && !idle
     }
 

@@ -137,6 +137,21 @@ async fn limits_that_change_hold_for_connections_from_then_on() {
 }
 
 #[tokio::test]
+async fn limits_of_connections_to_endpoints_change_as_well() {
+    let pricing = Upstream::named("pricing");
+    let mut setup = Setup::of(&pricing);
+    setup.config.limits.upstream_idle = Duration::from_secs(3600);
+    let gateway = setup.start();
+    setup.config.limits.upstream_idle = Duration::from_millis(50);
+    gateway.apply(&setup.config).unwrap();
+    assert_eq!(get(setup.port, "/").await.status, 200);
+    let open = || report(&gateway, "cart", "pricing").connections.endpoint;
+    until("the connection has been idle for long enough", || open() == 0).await;
+    let metrics = gateway.metrics();
+    assert!(metrics.contains("updraft_mesh_limits_hit_total{limit=\"upstream_idle\"} 1\n"));
+}
+
+#[tokio::test]
 async fn a_request_of_an_edge_that_was_withdrawn_is_named_counted_and_logged() {
     let pricing = Upstream::named("pricing");
     let mut setup = Setup::of(&pricing);

@@ -68,6 +68,34 @@ async fn a_connect_that_takes_too_long_gives_the_request_back() {
 }
 
 #[tokio::test]
+async fn what_is_configured_later_holds_for_connections_from_then_on() {
+    for protocol in [HTTP1, Protocol::Http2] {
+        let server = Server::echo(protocol).await;
+        let (before, after) = (
+            Target::plain(server.address, 0, protocol),
+            Target::plain(server.address, 1, protocol),
+        );
+        let minute = Duration::from_secs(60);
+        let patient = PoolConfig { connect_timeout: minute, ..PoolConfig::default() };
+        let pool = pool(PoolConfig { idle_http1: minute, idle_http2: minute, ..patient });
+        text(pool.send(&before, get(&before, "/")).await.expect("response")).await;
+        let short = Duration::from_millis(40);
+        let hasty = PoolConfig { connect_timeout: short, wait: minute, ..PoolConfig::default() };
+        pool.configure(PoolConfig { idle_http1: short, idle_http2: short, ..hasty });
+        text(pool.send(&after, get(&after, "/")).await.expect("response")).await;
+        settled(&pool, |_| pool.open(&after) == 0).await;
+        assert_eq!(pool.open(&before), 1, "{protocol:?}: the old one goes by what held then");
+
+        let stuck = Stuck::start().await;
+        let target = Target::plain(stuck.address, 0, protocol);
+        let began = Instant::now();
+        let sent = pool.send(&target, request(&target, "/", Piped::empty())).await;
+        assert!(matches!(sent, Err(SendError::Unsent { .. })), "{sent:?}");
+        assert!(began.elapsed() < minute / 2, "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_refused_connection_gives_each_waiting_request_back() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address");
