@@ -1,11 +1,15 @@
-//! Whether a connection to the port of an edge comes from a program of its caller.
+//! Whether a connection to the port of an edge comes from a program of its caller, and whether
+//! that is still there.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 
+use tokio::net::TcpStream;
 use updraft_system::Name;
 
 use crate::connection::Borrowed;
+use crate::gate::Presence;
 use crate::identity::{SocketOwner, socket_owner};
 
 /// Knows which processes belong to a service.
@@ -26,6 +30,22 @@ pub struct UserAttest {
 impl Attest for UserAttest {
     fn is_of(&self, _: &Name, owner: &SocketOwner) -> bool {
         self.uids.contains(&owner.uid)
+    }
+}
+
+/// Whether whoever connected is still there, once it has ended its half of the connection.
+pub(crate) fn presence(stream: &TcpStream) -> Presence {
+    let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else {
+        // The connection is no more.
+        return Presence::Gone;
+    };
+    if !peer.ip().to_canonical().is_loopback() && peer.ip() != local.ip() {
+        return Presence::Unknown;
+    }
+    match socket_owner(local, peer) {
+        Ok(_) => Presence::Here,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Presence::Gone,
+        Err(_) => Presence::Unknown,
     }
 }
 

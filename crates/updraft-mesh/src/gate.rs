@@ -16,6 +16,7 @@ mod fields;
 mod forwarded;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod half_closed;
 mod hop;
 mod inbound;
 mod line;
@@ -40,6 +41,7 @@ mod recorder;
 #[path = "gate/corpus_tests.rs"]
 mod corpus_tests;
 
+pub(crate) use half_closed::Presence;
 pub(crate) use inbound::{Inbound, InboundConfig, Kind, Pseudonym};
 pub(crate) use patience::{Overdue, Patience};
 pub(crate) use problem::{Refusal, is_grpc, problem, trailers_only};

@@ -23,7 +23,8 @@ use crate::connection::{Borrowed, Connection};
 use crate::edge::Edge;
 use crate::exchange::{self, ResponseBody, Severed};
 use crate::gate::{
-    Inbound, InboundConfig, Kind, Overdue, Patience, Pseudonym, Report, Rule, ScanLimits, StrictIo,
+    Inbound, InboundConfig, Kind, Overdue, Patience, Presence, Pseudonym, Report, Rule, ScanLimits,
+    StrictIo,
 };
 use crate::instrument::stream::Wire;
 use crate::observe::{Limit, OpenConnection, Unrouted};
@@ -232,7 +233,9 @@ where
         let fields = usize::try_from(limits.head_fields).unwrap_or(usize::MAX);
         let bytes = usize::try_from(limits.head_bytes).unwrap_or(usize::MAX);
         let scan = ScanLimits { head_bytes: bytes, head_fields: fields };
-        let stream = StrictIo::new(stream, scan, report).patient(patience, T::reset);
+        let stream = StrictIo::new(stream, scan, report)
+            .patient(patience, T::reset)
+            .half_closing(presence::<T>);
         let context = Arc::new(Context { worker, way, connection, begun: First::default() });
         let served = Arc::clone(&context);
         let service = service_fn(move |request| Arc::clone(&served).answer(request));
@@ -241,6 +244,7 @@ where
             .timer(TokioTimer::new())
             // The stream under it knows a begun head from an idle connection.
             .header_read_timeout(None)
+            // A client that ends its half alone is kept from it by the stream.
             .half_close(false)
             .max_headers(fields)
             .max_header_size(bytes.saturating_add(1024))
@@ -316,6 +320,12 @@ where
             }
         }
     }
+}
+
+/// Whether a client that has ended its half is still there. Gateways, which come by TLS, never
+/// end one half alone.
+fn presence<T: Duplex>(stream: &T) -> Presence {
+    stream.tcp().map_or(Presence::Gone, attest::presence)
 }
 
 /// Counts what the gate refuses before there is a request.

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answers::Answers;
+use super::half_closed::{HalfClosed, Presence};
 use super::lingering::Lingering;
 use super::patience::{Awaited, Overdue, Patience, Wait};
 use super::rule::Rule;
@@ -36,6 +37,7 @@ pin_project_lite::pin_project! {
         io: T,
         gate: Gate,
         reset: Option<fn(&T)>,
+        presence: Option<fn(&T) -> Presence>,
     }
 }
 
@@ -50,6 +52,7 @@ struct Gate {
     waiting: Option<Waker>,
     report: Report,
     patience: Option<Patience>,
+    half_closed: Option<HalfClosed>,
     reading: Wait,
     writing: Wait,
 }
@@ -104,10 +107,18 @@ impl<T> StrictIo<T> {
             waiting: None,
             report,
             patience: None,
+            half_closed: None,
             reading: Wait::default(),
             writing: Wait::default(),
         };
-        Self { io, gate, reset: None }
+        Self { io, gate, reset: None, presence: None }
+    }
+
+    /// Keeps the end of the client's half from hyper until what it has asked for is answered,
+    /// unless `presence` says that it has gone altogether.
+    pub(crate) fn half_closing(mut self, presence: fn(&T) -> Presence) -> Self {
+        self.presence = Some(presence);
+        self
     }
 
     /// Bounds how long the client may take. Hyper's own timer is not needed then. A client
@@ -194,6 +205,9 @@ impl Gate {
     fn wrote(&mut self, bytes: &[u8]) {
         self.writing.end();
         self.answers.wrote(bytes);
+        if let Some(half_closed) = &mut self.half_closed {
+            half_closed.wrote();
+        }
         if !self.must_wait()
             && let Some(waiting) = self.waiting.take()
         {
@@ -267,6 +281,10 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for StrictIo<T> {
             }
             let new = &buf.filled()[before..];
             if new.is_empty() {
+                if let Some(presence) = this.presence.filter(|_| gate.must_wait()) {
+                    let half_closed = gate.half_closed.get_or_insert_with(HalfClosed::new);
+                    ready!(half_closed.poll_gone(|| presence(&this.io), cx));
+                }
                 return Poll::Ready(Ok(()));
             }
             if gate.held.is_empty() {

@@ -14,6 +14,7 @@ mod deadlines;
 mod drain;
 mod faults;
 mod grpc;
+mod half_closed;
 mod ingress;
 mod interim;
 mod load;
