@@ -2,6 +2,7 @@
 //! outcome into an exit code.
 
 mod cli;
+mod completion;
 mod control;
 mod failure;
 mod global;
@@ -26,7 +27,7 @@ mod wire_rates;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 use tokio::runtime::Builder;
 
 use crate::cli::{Cli, Verb};
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     if let Some(code) = updraft_engine::guard_main() {
         return code;
     }
+    completion::answer();
     let Cli { global, verb } = Cli::parse();
     run(&global, verb).unwrap_or_else(|failure| {
         output::failure(&failure, global.json);
@@ -82,6 +84,6 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,
         Verb::Init(args) => verb::init::run(global, &args),
         Verb::Schema => verb::schema::run(),
-        Verb::Completions(args) => verb::completions::run(&args, &mut Cli::command()),
+        Verb::Completions(args) => verb::completions::run(&args),
     }
 }

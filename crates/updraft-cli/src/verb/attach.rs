@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use serde_json::json;
 use updraft_engine::{AttachError, Attachments};
 use updraft_system::Name;
 
+use crate::completion;
 use crate::failure::{Class, Failure, Outcome};
 use crate::global::Global;
 use crate::names;
@@ -30,6 +32,7 @@ are seen by everybody on the machine: give a URL with a password through stdin.
 Services that need the resource are restarted. A stopped system uses it at the next `up`.")]
 pub(crate) struct AttachArgs {
     /// The resource
+    #[arg(add = ArgValueCandidates::new(completion::resources))]
     resource: Name,
     /// Where it runs; `-`: the URL is read from stdin
     #[arg(required_unless_present = "local", conflicts_with = "local")]

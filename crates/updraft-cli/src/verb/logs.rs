@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use jiff::Timestamp;
 use updraft_engine::logs::read_stored;
 use updraft_system::LogSelector;
 
+use crate::completion;
 use crate::control::{Client, LogRequest, parse_since};
 use crate::failure::{Class, Failure, Outcome};
 use crate::global::Global;
@@ -32,6 +34,7 @@ It works on a stopped system, too.")]
 pub(crate) struct LogsArgs {
     /// Only of these: `service`, `service.process`, `service.process.1`, `service.task`
     #[arg(value_name = "SELECTOR")]
+    #[arg(add = ArgValueCandidates::new(completion::writes))]
     select: Vec<LogSelector>,
     /// Go on with new lines until the system stops
     #[arg(short, long)]

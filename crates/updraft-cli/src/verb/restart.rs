@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use serde_json::json;
 use updraft_system::LogSelector;
 
+use crate::completion;
 use crate::failure::Outcome;
 use crate::global::Global;
 use crate::output;
@@ -24,6 +26,7 @@ Replicas are restarted one after another; it returns when they are ready.")]
 pub(crate) struct RestartArgs {
     /// What: `service`, `service.process`, `service.process.1`, or a resource
     #[arg(value_name = "SELECTOR")]
+    #[arg(add = ArgValueCandidates::new(completion::runs))]
     select: LogSelector,
 }
 

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 use updraft_system::Name;
 
+use crate::completion;
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
 use crate::names;
@@ -25,6 +27,7 @@ When one of the names is wrong, nothing is changed.")]
 pub(crate) struct ScaleArgs {
     /// A process and its number of copies: `service.process=N`
     #[arg(required = true, value_name = "SERVICE.PROCESS=N")]
+    #[arg(add = ArgValueCandidates::new(completion::scales))]
     wanted: Vec<Wanted>,
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use jiff::tz::TimeZone;
 use updraft_system::Name;
 use updraft_system::mesh::{Share, TapEvent, TapHeader, Tapped};
 
+use crate::completion;
 use crate::failure::Outcome;
 use crate::global::Global;
 use crate::log_view::neutralise;
@@ -35,6 +37,7 @@ values that cannot be secrets. A shell takes `>` for itself: quote it, or write 
 pub(crate) struct TapArgs {
     /// Which edges: `FROM:TO`, `FROM`, `:TO`, or all
     #[arg(value_name = "EDGE")]
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     edge: Option<Ends>,
     /// Show headers, too
     #[arg(long)]

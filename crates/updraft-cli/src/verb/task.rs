@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use updraft_system::{LogLine, LogStream, Name, TaskEvent};
 
+use crate::completion;
 use crate::control::ControlError;
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
@@ -24,6 +26,7 @@ given back. With --json each line of output is one JSON object, and so is its en
 pub(crate) struct TaskArgs {
     /// The task: `service.task`
     #[arg(value_name = "SERVICE.TASK")]
+    #[arg(add = ArgValueCandidates::new(completion::runnable))]
     task: TaskName,
     /// Arguments behind the task's own command line
     #[arg(last = true, value_name = "ARGS")]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use updraft_system::mesh::{
     Action, HashBy, Mirror, Redirect, Rewrite, Share, Split, Traffic, TrafficRule,
 };
@@ -13,6 +14,7 @@ use updraft_system::{Name, duration};
 
 use super::matching::MatchArgs;
 use super::show;
+use crate::completion;
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
 use crate::names;
@@ -33,6 +35,7 @@ A version that is not named gets nothing. A version is a process type with
 `version = \"…\"` in the manifest; that of the process `web` is `web`.")]
 pub(super) struct SplitArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// A version and its weight: `VERSION=WEIGHT`
     #[arg(required = true, value_name = "VERSION=WEIGHT")]
@@ -53,6 +56,7 @@ Of the rules that route, rewrite or redirect, the first that fits a request is d
 of the same name is replaced; a new one comes last.")]
 pub(super) struct RouteArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// The version
     #[arg(long, value_name = "VERSION")]
@@ -71,6 +75,7 @@ Examples:
 #[command(group = clap::ArgGroup::new("kind").required(true).args(["delay", "abort"]))]
 pub(super) struct FaultArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// They wait so long before they are sent
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
@@ -94,6 +99,7 @@ Examples:
 Nobody waits for the copy, and its answer is thrown away.")]
 pub(super) struct MirrorArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// The version that gets the copies
     #[arg(long, value_name = "VERSION")]
@@ -112,6 +118,7 @@ Examples:
   updraft mesh rewrite pricing --prefix /v1 --to /")]
 pub(super) struct RewriteArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// The beginning of the path that goes, in whole segments
     #[arg(long, value_name = "PATH")]
@@ -130,6 +137,7 @@ Examples:
   updraft mesh redirect pricing --path /old --to /new --status 308")]
 pub(super) struct RedirectArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// The new location: a path, or an address by http or https
     #[arg(long, value_name = "LOCATION")]
@@ -150,6 +158,7 @@ Examples:
   updraft mesh clear pricing down         the rule of this name")]
 pub(super) struct ClearArgs {
     /// The service that is called
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Name,
     /// A rule, or `split`; everything when it is left out
     name: Option<Name>,

@@ -1,8 +1,11 @@
 //! Which requests a rule is for, on the command line and in words.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use updraft_system::Name;
 use updraft_system::mesh::{HeaderMatch, Matches, PathTemplate};
+
+use crate::completion;
 
 /// The conditions that every rule takes.
 #[derive(Debug, Default, Args)]
@@ -18,6 +21,7 @@ pub(super) struct MatchArgs {
     methods: Vec<String>,
     /// Only of this caller; may be given several times
     #[arg(long = "from", value_name = "CALLER")]
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     callers: Vec<Name>,
 }
 

@@ -6,8 +6,10 @@ mod show;
 mod trust;
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use updraft_system::Name;
 
+use crate::completion;
 use crate::failure::Outcome;
 use crate::global::Global;
 use change::{ClearArgs, FaultArgs, MirrorArgs, RedirectArgs, RewriteArgs, RouteArgs, SplitArgs};
@@ -52,6 +54,7 @@ ORIGIN is `manifest`, or `set` for what was changed since the start, or `off` fo
 the manifest and not in force.")]
     Show {
         /// Only of this service
+        #[arg(add = ArgValueCandidates::new(completion::services))]
         service: Option<Name>,
     },
     /// Show the certificates that are served

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use jiff::Timestamp;
 use updraft_system::Name;
 use updraft_system::mesh::{RotateRequest, Served};
 
+use crate::completion;
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
 use crate::names;
@@ -36,6 +38,7 @@ Certificates are renewed by themselves at half of their life. No connection is d
 pub(super) struct RotateArgs {
     /// Only of this service
     #[arg(conflicts_with = "root")]
+    #[arg(add = ArgValueCandidates::new(completion::services))]
     service: Option<Name>,
     /// Begin a rotation of the root of trust
     #[arg(long)]

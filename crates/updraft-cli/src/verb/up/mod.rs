@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use updraft_engine::{Options, StateLock};
 use updraft_system::{Name, Route, System, SystemState};
 
+use crate::completion;
 use crate::control::{Client, ControlError};
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
@@ -38,6 +40,7 @@ killed; 2: the manifest is wrong; 4: this machine lacks something.")]
 pub(crate) struct UpArgs {
     /// The folder of a system, then services of it; all when none is named
     #[arg(value_name = "TARGET")]
+    #[arg(add = ArgValueCompleter::new(completion::targets))]
     targets: Vec<String>,
     /// Run in the background; return as soon as everything is ready
     #[arg(short, long)]
