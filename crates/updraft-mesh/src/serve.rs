@@ -132,7 +132,7 @@ pub(crate) async fn connection(
             let peer = if table.load().proxy_protocol {
                 let registry = &worker.shared.registry;
                 let source = proxied::source(registry, &mut stream, peer, &limits, &mut phase);
-                let Some(source) = source.await else { return };
+                let Some(source) = Box::pin(source).await else { return };
                 source
             } else {
                 peer
@@ -142,11 +142,11 @@ pub(crate) async fn connection(
             let way = Way::Ingress(table);
             Arrival { worker, way, stream, connection, limits, phase }.http1().await;
         }
+        // In boxes, for a connection of HTTP/1 in plain, of which there are most, needs less room.
         Entry::Mesh(table) => {
-            // In a box, for a connection in plain needs less room.
             Box::pin(mutual::serve(worker, table, stream, peer, limits, phase)).await;
         }
-        Entry::Admin => admin::serve(worker, stream, limits, phase).await,
+        Entry::Admin => Box::pin(admin::serve(worker, stream, limits, phase)).await,
     }
 }
 
@@ -206,8 +206,8 @@ where
     pub(crate) async fn speak(self, protocol: Protocol) {
         match protocol {
             Protocol::Http1 => self.http1().await,
-            Protocol::H2c | Protocol::Grpc => self.http2().await,
-            Protocol::Tcp => tcp::serve(self).await,
+            Protocol::H2c | Protocol::Grpc => Box::pin(self.http2()).await,
+            Protocol::Tcp => Box::pin(tcp::serve(self)).await,
         }
     }
 
@@ -223,7 +223,9 @@ where
         let stream = StrictIo::new(stream, scan, report).patient(patience, T::reset);
         let context = Arc::new(Context { worker, way, connection, begun: First::default() });
         let served = Arc::clone(&context);
-        let service = service_fn(move |request| Arc::clone(&served).answer(request));
+        // Hyper keeps the place of an answer for the life of the connection: in a box it is
+        // there only while there is a request.
+        let service = service_fn(move |request| Box::pin(Arc::clone(&served).answer(request)));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use updraft_resilience::Verdict;
 use updraft_resilience::policy::Attempt;
 use updraft_system::Name;
@@ -34,7 +34,10 @@ pub(crate) struct Attempting<'a> {
     pub(crate) is_repeatable: bool,
     /// Whether it asks for another protocol on its connection.
     pub(crate) is_upgrade: bool,
+    /// Whether nobody needs the fields after one attempt, which may have them then.
+    pub(crate) is_single: bool,
     pub(crate) body: Replay,
+    /// Without the fields.
     pub(crate) head: Parts,
     pub(crate) tried: Tried,
 }
@@ -45,6 +48,8 @@ pub(crate) struct Tried(Mutex<Past>);
 
 #[derive(Debug, Default)]
 struct Past {
+    /// The fields of the request.
+    headers: HeaderMap,
     endpoints: Vec<Arc<Endpoint>>,
     attempts: u32,
     failure: Option<RetryOn>,
@@ -118,6 +123,11 @@ impl Attempted for Failed {
 }
 
 impl Tried {
+    /// Nothing yet of a request with these fields.
+    pub(crate) fn new(headers: HeaderMap) -> Self {
+        Self(Mutex::new(Past { headers, ..Past::default() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Past> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,10 +143,25 @@ impl Attempting<'_> {
             match self.once(attempt).await {
                 Err(failed) if failed.cause.is_withdrawn() && withdrawn < WITHDRAWN_MAX => {
                     withdrawn += 1;
+                    self.take_back(failed)?;
                 }
                 made => return made,
             }
         }
+    }
+
+    /// The fields of what was not sent, for another endpoint.
+    fn take_back(&self, mut failed: Failed) -> Result<(), Failed> {
+        if !self.is_single {
+            return Ok(());
+        }
+        if let Cause::Send(SendError::Unsent { request, .. }) = &mut failed.cause
+            && let Some(request) = request.take()
+        {
+            self.tried.lock().headers = form::fields(*request);
+            return Ok(());
+        }
+        Err(failed)
     }
 
     fn begin(&self) {
@@ -181,6 +206,11 @@ impl Attempting<'_> {
         Box::pin(async { watched.send(self, attempt, target).await }).await
     }
 
+    /// The fields of the request, for whoever looks at them.
+    pub(super) fn fields<T>(&self, look: impl FnOnce(&HeaderMap) -> T) -> T {
+        look(&self.tried.lock().headers)
+    }
+
     /// How many attempts there were.
     pub(crate) fn attempts(&self) -> u32 {
         self.tried.lock().attempts
@@ -199,11 +229,17 @@ impl Attempting<'_> {
     pub(super) fn request(&self, attempt: Attempt, target: &Target) -> Request<ReplayBody> {
         let mut request = Request::new(self.body.copy());
         *request.method_mut() = self.head.method.clone();
-        *request.headers_mut() = self.head.headers.clone();
-        form::aim(&mut request, &self.head, target.protocol());
+        let mut past = self.tried.lock();
         if let Some(left) = attempt.remaining() {
-            form::announce(request.headers_mut(), left, self.edge.protocol);
+            form::announce(&mut past.headers, left, self.edge.protocol);
         }
+        *request.headers_mut() = if self.is_single && self.edge.instrument.is_off() {
+            std::mem::take(&mut past.headers)
+        } else {
+            past.headers.clone()
+        };
+        drop(past);
+        form::aim(&mut request, &self.head, target.protocol());
         request
     }
 

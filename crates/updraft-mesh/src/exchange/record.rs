@@ -65,9 +65,8 @@ impl Record {
         let sampled = telemetry.spans.is_some() && hop.context.is_sampled();
         let wanted = tapped || sampled || telemetry.log.is_some();
         let inside = kind != Kind::Ingress;
-        let unix_nanos = unix_nanos();
         let story = wanted.then(|| {
-            let headers = request.headers();
+            let (headers, unix_nanos) = (request.headers(), unix_nanos());
             Box::new(Story {
                 telemetry: Arc::clone(&telemetry),
                 edge: Arc::clone(edge),
@@ -88,7 +87,8 @@ impl Record {
             // Inside of the mesh an id that is not asked for is not made up at each hop.
             None if inside => {}
             None => {
-                RequestId::new(unix_nanos / 1_000_000, &mut random).write(request.headers_mut());
+                let millis = unix_nanos() / 1_000_000;
+                RequestId::new(millis, &mut random).write(request.headers_mut());
             }
         }
         Self {

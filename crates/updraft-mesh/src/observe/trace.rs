@@ -86,10 +86,10 @@ impl TraceContext {
     #[must_use]
     pub(crate) fn format(self) -> [u8; LENGTH] {
         let mut text = [b'-'; LENGTH];
-        digits(&mut text[..2], 0);
-        digits(&mut text[3..35], self.trace_id.0.get());
-        digits(&mut text[36..52], self.span_id.0.get().into());
-        digits(&mut text[53..], self.flags.into());
+        digits(&mut text[..2], [0]);
+        digits(&mut text[3..35], self.trace_id.0.get().to_be_bytes());
+        digits(&mut text[36..52], self.span_id.0.get().to_be_bytes());
+        digits(&mut text[53..], [self.flags]);
         text
     }
 }
@@ -195,10 +195,11 @@ fn hex(text: &[u8]) -> Option<u128> {
     })
 }
 
-fn digits(text: &mut [u8], mut value: u128) {
-    for place in text.iter_mut().rev() {
-        *place = b"0123456789abcdef"[(value & 0xf) as usize];
-        value >>= 4;
+fn digits<const BYTES: usize>(text: &mut [u8], bytes: [u8; BYTES]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (places, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        let of = |half: u8| DIGITS[usize::from(half)];
+        places.copy_from_slice(&[of(byte >> 4), of(byte & 0xf)]);
     }
 }
 
