@@ -20,7 +20,7 @@ use updraft_resilience::deadline::{self, Deadline, header as deadline_header};
 use updraft_resilience::policy::CallOptions;
 use updraft_resilience::{Error, Instant, Rejection};
 use updraft_system::Name;
-use updraft_system::mesh::{Authorization, Balance, HashBy};
+use updraft_system::mesh::{Authorization, Balance, HashBy, RetryOn};
 
 use crate::balance::key_hash;
 use crate::connection::Connection;
@@ -34,7 +34,7 @@ use crate::tcp;
 use crate::traffic::{self, Course};
 use crate::worker::Worker;
 
-use attempt::{Answer, Attempting, Tried};
+use attempt::{Answer, Attempting, Reuse, Tried};
 
 pub(crate) use body::{BrokenBody, ResponseBody};
 pub(crate) use record::Record;
@@ -104,20 +104,21 @@ async fn exchange(
         head.uri = uri;
     }
     record.trace(&mut head.headers);
-    let is_single = edge.calls.retry.attempts <= 1 && course.mirror.is_none();
+    let is_repeatable = is_repeatable(&head, &found) && !asked.upgrade;
+    let reuse = reuse(edge, is_repeatable, &course);
     let attempting = Attempting {
         worker,
         edge,
         version,
         hash: hash(edge, &head.headers),
-        is_repeatable: is_repeatable(&head, &found) && !asked.upgrade,
+        is_repeatable,
         is_upgrade: asked.upgrade,
-        is_single,
+        reuse,
         body: Replay::new(body, usize::try_from(edge.limits.replay_bytes).unwrap_or(usize::MAX)),
         tried: Tried::new(std::mem::take(&mut head.headers)),
         head,
     };
-    let options = options(&found, is_single);
+    let options = options(&found, reuse);
     let call = edge.policy.call_with(options, |attempt| attempting.attempt(attempt));
     let outcome = match deadline {
         Some(deadline) => deadline::with(deadline, call).await,
@@ -249,11 +250,21 @@ fn deadline(
     Some(deadline_header::received(left, arrived))
 }
 
-fn options(found: &Found<'_>, is_single: bool) -> CallOptions {
+fn options(found: &Found<'_>, reuse: Reuse) -> CallOptions {
     let priority = found.policy.and_then(|policy| policy.priority).unwrap_or_default();
     let options = CallOptions::new().priority(policy::priority(priority));
     // The policy may be of a newer configuration than the request.
-    if is_single { options.once() } else { options }
+    if reuse == Reuse::Never { options.once() } else { options }
+}
+
+fn reuse(edge: &Edge, is_repeatable: bool, course: &Course<'_>) -> Reuse {
+    let retry = &edge.calls.retry;
+    let sends_again = is_repeatable && retry.on.iter().any(|on| *on != RetryOn::Connect);
+    match course.mirror {
+        None if retry.attempts <= 1 => Reuse::Never,
+        None if !sends_again => Reuse::Unsent,
+        _ => Reuse::Always,
+    }
 }
 
 /// Whether a request may run twice: its operation says so, or its method, or its client.

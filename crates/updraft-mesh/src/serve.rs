@@ -102,7 +102,8 @@ pub(crate) struct Arrival<T> {
     pub(crate) worker: Arc<Worker>,
     pub(crate) way: Way,
     pub(crate) stream: T,
-    pub(crate) connection: Connection,
+    /// In a box, for it is handed on several times, and each place would have room for it.
+    pub(crate) connection: Box<Connection>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) phase: PhaseWatch,
 }
@@ -125,7 +126,10 @@ pub(crate) async fn connection(
             let connection = who.connection(&worker, borrowed);
             let way = Way::Edge(slot);
             let arrival = Arrival { worker, way, stream, connection, limits, phase };
-            arrival.speak(protocol).await;
+            match protocol {
+                Protocol::Http1 => arrival.http1().await,
+                _ => Box::pin(arrival.speak(protocol)).await,
+            }
         }
         Entry::Ingress(table) => {
             let (to, protocol) = (Name::ingress(), Protocol::Http1);
@@ -160,7 +164,11 @@ pub(crate) struct Who<'a> {
 }
 
 impl Who<'_> {
-    pub(crate) fn connection(&self, worker: &Worker, borrowed: Option<Borrowed>) -> Connection {
+    pub(crate) fn connection(
+        &self,
+        worker: &Worker,
+        borrowed: Option<Borrowed>,
+    ) -> Box<Connection> {
         let caller = self.caller.filter(|_| borrowed.is_none());
         let spiffe = match (self.kind, caller) {
             (Kind::Mesh, Some(caller)) => {
@@ -180,7 +188,7 @@ impl Who<'_> {
             default_host: self.to.as_str(),
             pseudonym: &pseudonym,
         });
-        Connection::new(inbound, borrowed)
+        Box::new(Connection::new(inbound, borrowed))
     }
 
     /// What this door is called in `Via`: a request that comes to the same door again goes in
@@ -206,15 +214,15 @@ where
     pub(crate) async fn speak(self, protocol: Protocol) {
         match protocol {
             Protocol::Http1 => self.http1().await,
-            Protocol::H2c | Protocol::Grpc => Box::pin(self.http2()).await,
-            Protocol::Tcp => Box::pin(tcp::serve(self)).await,
+            Protocol::H2c | Protocol::Grpc => self.http2().await,
+            Protocol::Tcp => tcp::serve(self).await,
         }
     }
 
-    /// Serves HTTP/1.1.
-    pub(crate) async fn http1(self) {
+    /// Serves HTTP/1.1. What is only needed at the beginning is not kept.
+    pub(crate) fn http1(self) -> impl Future<Output = ()> + Send {
         let Self { worker, way, stream, connection, limits, mut phase } = self;
-        let _counted = way.count();
+        let counted = way.count();
         let patience = patience(&worker.shared, &limits, way.idle());
         let report = report(&worker.shared);
         let fields = usize::try_from(limits.head_fields).unwrap_or(usize::MAX);
@@ -235,9 +243,10 @@ where
             .max_headers(fields)
             .max_header_size(bytes.saturating_add(1024))
             .max_buf_size(BUFFER_BYTES.max(bytes.saturating_add(1024)));
-        {
-            let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-            let mut serving = pin!(serving);
+        let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut serving = Box::pin(serving);
+        async move {
+            let _counted = counted;
             tokio::select! {
                 // A client that hangs up in the middle is no error of ours.
                 _ = &mut serving => {}
@@ -248,14 +257,15 @@ where
                         _ = &mut serving => {}
                         () = context.begun.within(FIRST_REQUEST) => {
                             serving.as_mut().graceful_shutdown();
-                            drop(serving.await);
+                            drop((&mut serving).await);
                         }
                     }
                 }
             }
-        }
-        if let Some(tunnel) = context.connection.tunnel() {
-            tunnel.await;
+            drop(serving);
+            if let Some(tunnel) = context.connection.tunnel() {
+                tunnel.await;
+            }
         }
     }
 
@@ -336,7 +346,7 @@ fn patience(shared: &Arc<Shared>, limits: &Limits, stall: Duration) -> Patience 
 struct Context {
     worker: Arc<Worker>,
     way: Way,
-    connection: Connection,
+    connection: Box<Connection>,
     begun: First,
 }
 
@@ -407,3 +417,7 @@ fn public(table: &Ingress, request: &Request<Incoming>) -> Result<Arc<Edge>, Sto
     let found = table.routes.iter().find(fits);
     found.map(|(_, edge)| Arc::clone(edge)).ok_or_else(|| Stop::no_route(path))
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ use crate::balance::{Endpoint, NoEndpoint, Outcome, Pick, Want};
 use crate::edge::Edge;
 use crate::observe::Limit;
 use crate::policy::{self, Attempted};
-use crate::pool::{PooledBody, SendError, Target, UnsentCause};
+use crate::pool::{self, PooledBody, SendError, Target, UnsentCause};
 use crate::replay::{Replay, ReplayBody};
 use crate::worker::Worker;
 
@@ -34,12 +34,24 @@ pub(crate) struct Attempting<'a> {
     pub(crate) is_repeatable: bool,
     /// Whether it asks for another protocol on its connection.
     pub(crate) is_upgrade: bool,
-    /// Whether nobody needs the fields after one attempt, which may have them then.
-    pub(crate) is_single: bool,
+    /// Who needs the fields again once they are sent.
+    pub(crate) reuse: Reuse,
     pub(crate) body: Replay,
     /// Without the fields.
     pub(crate) head: Parts,
     pub(crate) tried: Tried,
+}
+
+/// Who needs the fields of a request again once an attempt has sent it. Where nobody does the
+/// attempt has them, and not a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Nobody.
+    Never,
+    /// Another attempt, but only of what comes back unsent.
+    Unsent,
+    /// Another attempt or a mirror.
+    Always,
 }
 
 /// What the attempts so far have come to.
@@ -143,25 +155,10 @@ impl Attempting<'_> {
             match self.once(attempt).await {
                 Err(failed) if failed.cause.is_withdrawn() && withdrawn < WITHDRAWN_MAX => {
                     withdrawn += 1;
-                    self.take_back(failed)?;
                 }
                 made => return made,
             }
         }
-    }
-
-    /// The fields of what was not sent, for another endpoint.
-    fn take_back(&self, mut failed: Failed) -> Result<(), Failed> {
-        if !self.is_single {
-            return Ok(());
-        }
-        if let Cause::Send(SendError::Unsent { request, .. }) = &mut failed.cause
-            && let Some(request) = request.take()
-        {
-            self.tried.lock().headers = form::fields(*request);
-            return Ok(());
-        }
-        Err(failed)
     }
 
     fn begin(&self) {
@@ -233,7 +230,7 @@ impl Attempting<'_> {
         if let Some(left) = attempt.remaining() {
             form::announce(&mut past.headers, left, self.edge.protocol);
         }
-        *request.headers_mut() = if self.is_single && self.edge.instrument.is_off() {
+        *request.headers_mut() = if self.gives_away(target) {
             std::mem::take(&mut past.headers)
         } else {
             past.headers.clone()
@@ -241,6 +238,17 @@ impl Attempting<'_> {
         drop(past);
         form::aim(&mut request, &self.head, target.protocol());
         request
+    }
+
+    /// Whether an attempt may have the fields. HTTP/1 gives every request back that was not
+    /// sent, HTTP/2 none that the endpoint has refused. An instrument looks at them meanwhile.
+    fn gives_away(&self, target: &Target) -> bool {
+        let is_unneeded = match self.reuse {
+            Reuse::Never => true,
+            Reuse::Unsent => target.protocol() == pool::Protocol::Http1,
+            Reuse::Always => false,
+        };
+        is_unneeded && self.edge.instrument.is_off()
     }
 
     fn answered(&self, pick: Pick, (response, cut_after): Sent) -> Answer {
@@ -252,7 +260,12 @@ impl Attempting<'_> {
         Answer { response, cut_after, endpoint, verdict }
     }
 
-    fn unanswered(&self, pick: Pick, cause: Cause) -> Failed {
+    fn unanswered(&self, pick: Pick, mut cause: Cause) -> Failed {
+        if let Cause::Send(SendError::Unsent { request, .. }) = &mut cause
+            && let Some(request) = request.take()
+        {
+            self.tried.lock().headers = form::fields(*request);
+        }
         let endpoint = Arc::clone(pick.endpoint());
         let outcome = match &cause {
             // The caller's own part failed, or nothing happened at all.

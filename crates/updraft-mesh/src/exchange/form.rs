@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header, ur
 use updraft_resilience::deadline::header as deadline_header;
 use updraft_system::mesh::Protocol;
 
-use crate::pool;
+use crate::{pool, values};
 
 pub(super) static EXPECTED_TIMEOUT: HeaderName =
     HeaderName::from_static(deadline_header::EXPECTED_TIMEOUT_MS);
@@ -68,14 +68,14 @@ pub(super) fn fields<B>(request: Request<B>) -> HeaderMap {
 pub(super) fn announce(headers: &mut HeaderMap, left: Duration, protocol: Protocol) {
     if protocol == Protocol::Grpc {
         let text = deadline_header::format_grpc_timeout(left);
-        if let Ok(value) = HeaderValue::from_str(&text) {
+        if let Some(value) = values::joined(&[text.as_bytes()]) {
             headers.insert(GRPC_TIMEOUT.clone(), value);
         }
         return;
     }
     let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let mut digits = [0; DIGITS];
-    if let Ok(value) = HeaderValue::from_bytes(decimal(millis, &mut digits)) {
+    if let Some(value) = values::joined(&[decimal(millis, &mut digits)]) {
         headers.insert(EXPECTED_TIMEOUT.clone(), value);
     }
 }
@@ -83,7 +83,6 @@ pub(super) fn announce(headers: &mut HeaderMap, left: Duration, protocol: Protoc
 /// Of the largest number of 64 bits.
 const DIGITS: usize = 20;
 
-/// Without the two allocations that `HeaderValue::from` makes of a number.
 fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
     let mut at = DIGITS;
     loop {

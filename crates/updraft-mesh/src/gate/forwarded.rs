@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Version};
 
 use super::inbound::{Inbound, Kind};
 use super::text::members;
+use crate::values;
 
 pub(super) const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -73,12 +74,7 @@ pub(super) fn tell(headers: &mut HeaderMap, inbound: &Inbound, version: Version)
 /// One element of `Forwarded`; the host is quoted, for it may have a port.
 fn element(start: &HeaderValue, host: Option<&HeaderValue>) -> Option<HeaderValue> {
     let Some(host) = host else { return Some(start.clone()) };
-    let mut text = BytesMut::with_capacity(start.len() + host.len() + 8);
-    text.put_slice(start.as_bytes());
-    text.put_slice(b";host=\"");
-    text.put_slice(host.as_bytes());
-    text.put_slice(b"\"");
-    HeaderValue::from_maybe_shared(text.freeze()).ok()
+    values::joined(&[start.as_bytes(), b";host=\"", host.as_bytes(), b"\""])
 }
 
 /// Makes the value the last member of a list, and the list one line.

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use updraft_system::mesh::Share;
 
 use super::trace_state;
+use crate::values;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -154,7 +155,7 @@ impl Hop {
         if !self.keeps_state {
             headers.remove(TRACESTATE);
         }
-        if let Ok(value) = HeaderValue::from_bytes(&self.context.format()) {
+        if let Some(value) = values::joined(&[&self.context.format()]) {
             headers.insert(TRACEPARENT, value);
         }
     }
