@@ -28,11 +28,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
 
 use crate::cli::{Cli, Verb};
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
+
+/// A gateway takes and gives back buffers of each request on one thread. That of the system gives
+/// their pages back to the kernel as well, and faults them in again for the next request.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Enough for a supervisor, whose work is waiting.
 const SUPERVISOR_THREADS: usize = 2;

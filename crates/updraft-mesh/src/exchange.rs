@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use updraft_resilience::deadline::{self, Deadline, header as deadline_header};
 use updraft_resilience::policy::CallOptions;
 use updraft_resilience::{Error, Instant, Rejection};
 use updraft_system::Name;
-use updraft_system::mesh::{Authorization, Balance, HashBy};
+use updraft_system::mesh::{Authorization, Balance, HashBy, RetryOn};
 
 use crate::balance::key_hash;
 use crate::connection::Connection;
@@ -35,7 +35,7 @@ use crate::tcp;
 use crate::traffic::{self, Course};
 use crate::worker::Worker;
 
-use attempt::{Answer, Attempting, Tried};
+use attempt::{Answer, Attempting, Reuse, Tried};
 
 pub(crate) use body::{BrokenBody, ResponseBody};
 pub(crate) use record::Record;
@@ -106,18 +106,22 @@ async fn exchange(
         head.uri = uri;
     }
     record.trace(&mut head.headers);
+    let is_repeatable = is_repeatable(&head, &found) && !asked.upgrade;
+    let reuse = reuse(edge, is_repeatable, &course);
     let attempting = Attempting {
         worker,
         edge,
         version,
         hash: hash(edge, &head.headers),
-        is_repeatable: is_repeatable(&head, &found) && !asked.upgrade,
+        is_repeatable,
         is_upgrade: asked.upgrade,
+        reuse,
         body: Replay::new(body, usize::try_from(edge.limits.replay_bytes).unwrap_or(usize::MAX)),
+        tried: Tried::new(std::mem::take(&mut head.headers)),
         head,
-        tried: Tried::default(),
     };
-    let call = edge.policy.call_with(options(&found), |attempt| attempting.attempt(attempt));
+    let options = options(&found, reuse);
+    let call = edge.policy.call_with(options, |attempt| attempting.attempt(attempt));
     let outcome = match deadline {
         Some(deadline) => deadline::with(deadline, call).await,
         None => call.await,
@@ -238,21 +242,31 @@ fn deadline(
     found: &Found<'_>,
     course: &Course<'_>,
 ) -> Option<Deadline> {
-    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let received = value(deadline_header::GRPC_TIMEOUT)
+    let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let received = value(&form::GRPC_TIMEOUT)
         .and_then(deadline_header::parse_grpc_timeout)
-        .or_else(|| {
-            value(deadline_header::EXPECTED_TIMEOUT_MS).and_then(deadline_header::parse_timeout_ms)
-        });
+        .or_else(|| value(&form::EXPECTED_TIMEOUT).and_then(deadline_header::parse_timeout_ms));
     let own = found.policy.and_then(|policy| policy.timeout);
     let edge = course.delay.map(|_| edge.calls.timeout);
     let left = [received, own, edge].into_iter().flatten().min()?;
     Some(deadline_header::received(left, arrived))
 }
 
-fn options(found: &Found<'_>) -> CallOptions {
+fn options(found: &Found<'_>, reuse: Reuse) -> CallOptions {
     let priority = found.policy.and_then(|policy| policy.priority).unwrap_or_default();
-    CallOptions::new().priority(policy::priority(priority))
+    let options = CallOptions::new().priority(policy::priority(priority));
+    // The policy may be of a newer configuration than the request.
+    if reuse == Reuse::Never { options.once() } else { options }
+}
+
+fn reuse(edge: &Edge, is_repeatable: bool, course: &Course<'_>) -> Reuse {
+    let retry = &edge.calls.retry;
+    let sends_again = is_repeatable && retry.on.iter().any(|on| *on != RetryOn::Connect);
+    match course.mirror {
+        None if retry.attempts <= 1 => Reuse::Never,
+        None if !sends_again => Reuse::Unsent,
+        _ => Reuse::Always,
+    }
 }
 
 /// Whether a request may run twice: its operation says so, or its method, or its client.

@@ -41,6 +41,7 @@ mod tcp;
 mod telemetry;
 mod traffic;
 mod tunnel;
+mod values;
 mod worker;
 
 pub use attest::{Attest, UserAttest};

@@ -1,6 +1,7 @@
 //! The door for other gateways: mutual TLS, and who came in decides which edge it is.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,17 +41,16 @@ pub(crate) async fn serve(
     let who = Who { kind: Kind::Mesh, peer: peer_address, caller: Some(&from), to: &to, protocol };
     let connection = who.connection(&worker, None);
     let arrival = Arrival { worker, way, stream, connection, limits, phase };
-    let served = async {
-        match (peer.alpn, protocol) {
-            (Alpn::Tcp, Protocol::Tcp) => arrival.speak(Protocol::Tcp).await,
-            (Alpn::H2, Protocol::Http1 | Protocol::H2c | Protocol::Grpc) => arrival.http2().await,
-            (Alpn::Http1, Protocol::Http1) => arrival.http1().await,
-            // Bytes where there are requests, or requests where there are bytes.
-            _ => {}
-        }
+    // Each in a box of its own, that none has room for the state of another.
+    let served: Pin<Box<dyn Future<Output = ()> + Send>> = match (peer.alpn, protocol) {
+        (Alpn::Tcp, Protocol::Tcp) => Box::pin(arrival.speak(Protocol::Tcp)),
+        (Alpn::H2, Protocol::Http1 | Protocol::H2c | Protocol::Grpc) => Box::pin(arrival.http2()),
+        (Alpn::Http1, Protocol::Http1) => Box::pin(arrival.http1()),
+        // Bytes where there are requests, or requests where there are bytes.
+        _ => return,
     };
     // A connection that outlives the certificate it was let in by is cut.
-    drop(timeout(left, Box::pin(served)).await);
+    drop(timeout(left, served).await);
 }
 
 /// Who came, and whom it wants.

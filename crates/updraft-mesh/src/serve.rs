@@ -115,7 +115,8 @@ pub(crate) struct Arrival<T> {
     pub(crate) worker: Arc<Worker>,
     pub(crate) way: Way,
     pub(crate) stream: T,
-    pub(crate) connection: Connection,
+    /// In a box, for it is handed on several times, and each place would have room for it.
+    pub(crate) connection: Box<Connection>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) phase: PhaseWatch,
 }
@@ -138,14 +139,17 @@ pub(crate) async fn connection(
             let connection = who.connection(&worker, borrowed);
             let way = Way::Edge { slot, ends: (caller, to) };
             let arrival = Arrival { worker, way, stream, connection, limits, phase };
-            arrival.speak(protocol).await;
+            match protocol {
+                Protocol::Http1 => arrival.http1().await,
+                _ => Box::pin(arrival.speak(protocol)).await,
+            }
         }
         Entry::Ingress(table) => {
             let (to, protocol) = (Name::ingress(), Protocol::Http1);
             let peer = if table.load().proxy_protocol {
                 let registry = &worker.shared.registry;
                 let source = proxied::source(registry, &mut stream, peer, &limits, &mut phase);
-                let Some(source) = source.await else { return };
+                let Some(source) = Box::pin(source).await else { return };
                 source
             } else {
                 peer
@@ -155,11 +159,11 @@ pub(crate) async fn connection(
             let way = Way::Ingress(table);
             Arrival { worker, way, stream, connection, limits, phase }.http1().await;
         }
+        // In boxes, for a connection of HTTP/1 in plain, of which there are most, needs less room.
         Entry::Mesh(table) => {
-            // In a box, for a connection in plain needs less room.
             Box::pin(mutual::serve(worker, table, stream, peer, limits, phase)).await;
         }
-        Entry::Admin => admin::serve(worker, stream, limits, phase).await,
+        Entry::Admin => Box::pin(admin::serve(worker, stream, limits, phase)).await,
     }
 }
 
@@ -173,7 +177,11 @@ pub(crate) struct Who<'a> {
 }
 
 impl Who<'_> {
-    pub(crate) fn connection(&self, worker: &Worker, borrowed: Option<Borrowed>) -> Connection {
+    pub(crate) fn connection(
+        &self,
+        worker: &Worker,
+        borrowed: Option<Borrowed>,
+    ) -> Box<Connection> {
         let caller = self.caller.filter(|_| borrowed.is_none());
         let spiffe = match (self.kind, caller) {
             (Kind::Mesh, Some(caller)) => {
@@ -193,7 +201,7 @@ impl Who<'_> {
             default_host: self.to.as_str(),
             pseudonym: &pseudonym,
         });
-        Connection::new(inbound, borrowed)
+        Box::new(Connection::new(inbound, borrowed))
     }
 
     /// What this door is called in `Via`: a request that comes to the same door again goes in
@@ -224,10 +232,10 @@ where
         }
     }
 
-    /// Serves HTTP/1.1.
-    pub(crate) async fn http1(self) {
+    /// Serves HTTP/1.1. What is only needed at the beginning is not kept.
+    pub(crate) fn http1(self) -> impl Future<Output = ()> + Send {
         let Self { worker, way, stream, connection, limits, mut phase } = self;
-        let _counted = way.count();
+        let counted = way.count();
         let patience = patience(&worker.shared, &limits, way.idle());
         let report = report(&worker.shared);
         let fields = usize::try_from(limits.head_fields).unwrap_or(usize::MAX);
@@ -238,7 +246,9 @@ where
             .half_closing(presence::<T>);
         let context = Arc::new(Context { worker, way, connection, begun: First::default() });
         let served = Arc::clone(&context);
-        let service = service_fn(move |request| Arc::clone(&served).answer(request));
+        // Hyper keeps the place of an answer for the life of the connection: in a box it is
+        // there only while there is a request.
+        let service = service_fn(move |request| Box::pin(Arc::clone(&served).answer(request)));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -249,9 +259,10 @@ where
             .max_headers(fields)
             .max_header_size(bytes.saturating_add(1024))
             .max_buf_size(BUFFER_BYTES.max(bytes.saturating_add(1024)));
-        {
-            let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-            let mut serving = pin!(serving);
+        let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut serving = Box::pin(serving);
+        async move {
+            let _counted = counted;
             tokio::select! {
                 // A client that hangs up in the middle is no error of ours.
                 _ = &mut serving => {}
@@ -262,14 +273,15 @@ where
                         _ = &mut serving => {}
                         () = context.begun.within(FIRST_REQUEST) => {
                             serving.as_mut().graceful_shutdown();
-                            drop(serving.await);
+                            drop((&mut serving).await);
                         }
                     }
                 }
             }
-        }
-        if let Some(tunnel) = context.connection.tunnel() {
-            tunnel.await;
+            drop(serving);
+            if let Some(tunnel) = context.connection.tunnel() {
+                tunnel.await;
+            }
         }
     }
 
@@ -356,7 +368,7 @@ fn patience(shared: &Arc<Shared>, limits: &Limits, stall: Duration) -> Patience 
 struct Context {
     worker: Arc<Worker>,
     way: Way,
-    connection: Connection,
+    connection: Box<Connection>,
     begun: First,
 }
 
@@ -428,3 +440,7 @@ fn public(table: &Ingress, request: &Request<Incoming>) -> Result<Arc<Edge>, Unr
     let found = table.routes.iter().find(fits);
     found.map(|(_, edge)| Arc::clone(edge)).ok_or(Unrouted::NoRoute)
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

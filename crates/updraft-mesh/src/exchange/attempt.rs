@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use updraft_resilience::Verdict;
 use updraft_resilience::policy::Attempt;
 use updraft_system::Name;
@@ -17,7 +17,7 @@ use crate::balance::{Endpoint, NoEndpoint, Outcome, Pick, Want};
 use crate::edge::Edge;
 use crate::observe::Limit;
 use crate::policy::{self, Attempted};
-use crate::pool::{PooledBody, SendError, Target, UnsentCause};
+use crate::pool::{self, PooledBody, SendError, Target, UnsentCause};
 use crate::replay::{Replay, ReplayBody};
 use crate::worker::Worker;
 
@@ -34,9 +34,24 @@ pub(crate) struct Attempting<'a> {
     pub(crate) is_repeatable: bool,
     /// Whether it asks for another protocol on its connection.
     pub(crate) is_upgrade: bool,
+    /// Who needs the fields again once they are sent.
+    pub(crate) reuse: Reuse,
     pub(crate) body: Replay,
+    /// Without the fields.
     pub(crate) head: Parts,
     pub(crate) tried: Tried,
+}
+
+/// Who needs the fields of a request again once an attempt has sent it. Where nobody does the
+/// attempt has them, and not a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Nobody.
+    Never,
+    /// Another attempt, but only of what comes back unsent.
+    Unsent,
+    /// Another attempt or a mirror.
+    Always,
 }
 
 /// What the attempts so far have come to.
@@ -45,6 +60,8 @@ pub(crate) struct Tried(Mutex<Past>);
 
 #[derive(Debug, Default)]
 struct Past {
+    /// The fields of the request.
+    headers: HeaderMap,
     endpoints: Vec<Arc<Endpoint>>,
     attempts: u32,
     failure: Option<RetryOn>,
@@ -118,6 +135,11 @@ impl Attempted for Failed {
 }
 
 impl Tried {
+    /// Nothing yet of a request with these fields.
+    pub(crate) fn new(headers: HeaderMap) -> Self {
+        Self(Mutex::new(Past { headers, ..Past::default() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Past> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,6 +203,11 @@ impl Attempting<'_> {
         Box::pin(async { watched.send(self, attempt, target).await }).await
     }
 
+    /// The fields of the request, for whoever looks at them.
+    pub(super) fn fields<T>(&self, look: impl FnOnce(&HeaderMap) -> T) -> T {
+        look(&self.tried.lock().headers)
+    }
+
     /// How many attempts there were.
     pub(crate) fn attempts(&self) -> u32 {
         self.tried.lock().attempts
@@ -199,12 +226,29 @@ impl Attempting<'_> {
     pub(super) fn request(&self, attempt: Attempt, target: &Target) -> Request<ReplayBody> {
         let mut request = Request::new(self.body.copy());
         *request.method_mut() = self.head.method.clone();
-        *request.headers_mut() = self.head.headers.clone();
-        form::aim(&mut request, &self.head, target.protocol());
+        let mut past = self.tried.lock();
         if let Some(left) = attempt.remaining() {
-            form::announce(request.headers_mut(), left, self.edge.protocol);
+            form::announce(&mut past.headers, left, self.edge.protocol);
         }
+        *request.headers_mut() = if self.gives_away(target) {
+            std::mem::take(&mut past.headers)
+        } else {
+            past.headers.clone()
+        };
+        drop(past);
+        form::aim(&mut request, &self.head, target.protocol());
         request
+    }
+
+    /// Whether an attempt may have the fields. HTTP/1 gives every request back that was not
+    /// sent, HTTP/2 none that the endpoint has refused. An instrument looks at them meanwhile.
+    fn gives_away(&self, target: &Target) -> bool {
+        let is_unneeded = match self.reuse {
+            Reuse::Never => true,
+            Reuse::Unsent => target.protocol() == pool::Protocol::Http1,
+            Reuse::Always => false,
+        };
+        is_unneeded && self.edge.instrument.is_off()
     }
 
     fn answered(&self, pick: Pick, (response, cut_after): Sent) -> Answer {
@@ -216,7 +260,12 @@ impl Attempting<'_> {
         Answer { response, cut_after, endpoint, verdict }
     }
 
-    fn unanswered(&self, pick: Pick, cause: Cause) -> Failed {
+    fn unanswered(&self, pick: Pick, mut cause: Cause) -> Failed {
+        if let Cause::Send(SendError::Unsent { request, .. }) = &mut cause
+            && let Some(request) = request.take()
+        {
+            self.tried.lock().headers = form::fields(*request);
+        }
         let endpoint = Arc::clone(pick.endpoint());
         let outcome = match &cause {
             // The caller's own part failed, or nothing happened at all.

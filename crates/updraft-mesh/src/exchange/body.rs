@@ -45,9 +45,8 @@ pub(crate) struct Through {
     record: Record,
     side: Side,
     idle: Duration,
-    last: Instant,
-    /// Made when the body first has to be waited for.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Made when the body first has to be waited for: when something came last, and the timer.
+    wait: Option<(Instant, Pin<Box<Sleep>>)>,
     ended: bool,
     /// Breaks off after so many more bytes.
     cut_after: Option<u64>,
@@ -68,8 +67,8 @@ impl ResponseBody {
         cut_after: Option<u64>,
     ) -> Self {
         let ended = body.is_end_stream();
-        let last = Instant::now();
-        Self::Through(Through { body, record, side, idle, last, timer: None, ended, cut_after })
+        let wait = None;
+        Self::Through(Through { body, record, side, idle, wait, ended, cut_after })
     }
 
     /// None: the request has ended.
@@ -90,8 +89,8 @@ impl Through {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if self.timer.is_some() {
-                    self.last = Instant::now();
+                if let Some((last, _)) = &mut self.wait {
+                    *last = Instant::now();
                 }
                 if self.is_cut(&frame) {
                     self.record.outcome(Outcome::Error);
@@ -146,15 +145,16 @@ impl Through {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
-        let end = self.last + self.idle;
-        let timer = self.timer.get_or_insert_with(|| {
-            self.last = Instant::now();
-            Box::pin(sleep_until(self.last + self.idle))
+        let idle = self.idle;
+        let (last, timer) = self.wait.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now, Box::pin(sleep_until(now + idle)))
         });
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         // Something came since the timer was set: it is asked again for the rest.
+        let end = *last + idle;
         if Instant::now() < end {
             timer.as_mut().reset(end);
             if timer.as_mut().poll(cx).is_pending() {

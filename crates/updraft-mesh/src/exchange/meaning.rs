@@ -32,7 +32,9 @@ impl Meaning {
         let status = response.status();
         let failure = policy::failed_status(status);
         let retry_after = failure.and_then(|_| policy::retry_after(response.headers()));
-        if let (Protocol::Grpc, Some(code)) = (protocol, grpc_status(response.headers())) {
+        if protocol == Protocol::Grpc
+            && let Some(code) = grpc_status(response.headers())
+        {
             return Self::of_grpc(code);
         }
         let outcome = match (status, retry_after) {
@@ -63,10 +65,12 @@ impl Meaning {
 
 /// How a response is counted, as far as its head tells.
 pub(crate) fn outcome<B>(response: &Response<B>, protocol: Protocol) -> Counted {
-    match grpc_status(response.headers()) {
-        Some(code) if protocol == Protocol::Grpc => Counted::Grpc(u32::from(code)),
-        _ => Counted::Status(response.status().as_u16()),
+    if protocol == Protocol::Grpc
+        && let Some(code) = grpc_status(response.headers())
+    {
+        return Counted::Grpc(u32::from(code));
     }
+    Counted::Status(response.status().as_u16())
 }
 
 /// The status of gRPC, in a head or in trailers.

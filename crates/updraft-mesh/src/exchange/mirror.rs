@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use updraft_system::Name;
 
@@ -26,7 +26,7 @@ pub(super) fn copy(attempting: &Attempting<'_>, version: &Name) {
     let Some(target) = edge.targets.load().of(pick.endpoint(), false).cloned() else { return };
     let mut request = Request::new(ReplayBody::of(body));
     *request.method_mut() = attempting.head.method.clone();
-    *request.headers_mut() = attempting.head.headers.clone();
+    *request.headers_mut() = attempting.fields(HeaderMap::clone);
     form::aim(&mut request, &attempting.head, target.protocol());
     let pool = Arc::clone(&worker.pool);
     let limit = edge.calls.timeout;

@@ -33,7 +33,7 @@ impl<'a> Watched<'a> {
             deadline: attempt.remaining().and_then(|left| Instant::now().checked_add(left)),
             method: attempting.head.method.as_str(),
             path: attempting.head.uri.path_and_query().map_or("/", |target| target.as_str()),
-            bytes: length(&attempting.head.headers),
+            bytes: attempting.fields(length),
             instrument,
         }
     }

@@ -1,12 +1,13 @@
 //! Where a request came from: `X-Forwarded-*`, `Forwarded` (RFC 7239), `Via`, and the
 //! identity of the caller. From outside they are overwritten, inside they are appended to.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{FORWARDED, HOST, HeaderName, VIA};
+use bytes::{BufMut, BytesMut};
+use http::header::{Entry, FORWARDED, HOST, HeaderName, VIA};
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::inbound::{Inbound, Kind};
 use super::text::members;
+use crate::values;
 
 pub(super) const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -14,6 +15,9 @@ pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto"
 pub(super) const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// The service that calls, as this gateway knows it.
 pub(super) const CALLER: HeaderName = HeaderName::from_static("x-updraft-caller");
+
+/// Fields that a gateway adds to a request: those of this file, a trace and a deadline.
+const OWN_FIELDS: usize = 10;
 
 /// Whether a sender of this kind has no right to say this field. `Via` is looked at for loops
 /// first.
@@ -44,18 +48,16 @@ pub(super) fn has_been_here(headers: &HeaderMap, name: &[u8]) -> bool {
 
 /// Says what this gateway knows. What the sender had no right to say is gone already.
 pub(super) fn tell(headers: &mut HeaderMap, inbound: &Inbound, version: Version) {
+    // What is written here and before the request is sent, so that the map grows at most once.
+    headers.reserve(OWN_FIELDS);
     if let Some(client) = &inbound.client {
         append(headers, FOR, client);
     }
     let host = headers.get(HOST).cloned();
-    if !headers.contains_key(PROTO) {
-        let proto = if inbound.secure { "https" } else { "http" };
-        headers.insert(PROTO, HeaderValue::from_static(proto));
-    }
-    if let Some(host) = &host
-        && !headers.contains_key(FORWARDED_HOST)
-    {
-        headers.insert(FORWARDED_HOST, host.clone());
+    let proto = if inbound.secure { "https" } else { "http" };
+    headers.entry(PROTO).or_insert(HeaderValue::from_static(proto));
+    if let Some(host) = &host {
+        headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
     }
     if let Some(value) = element(&inbound.forwarded, host.as_ref()) {
         append(headers, FORWARDED, &value);
@@ -72,27 +74,25 @@ pub(super) fn tell(headers: &mut HeaderMap, inbound: &Inbound, version: Version)
 /// One element of `Forwarded`; the host is quoted, for it may have a port.
 fn element(start: &HeaderValue, host: Option<&HeaderValue>) -> Option<HeaderValue> {
     let Some(host) = host else { return Some(start.clone()) };
-    let mut text = BytesMut::with_capacity(start.len() + host.len() + 8);
-    text.put_slice(start.as_bytes());
-    text.put_slice(b";host=\"");
-    text.put_slice(host.as_bytes());
-    text.put_slice(b"\"");
-    HeaderValue::from_maybe_shared(text.freeze()).ok()
+    values::joined(&[start.as_bytes(), b";host=\"", host.as_bytes(), b"\""])
 }
 
 /// Makes the value the last member of a list, and the list one line.
 pub(super) fn append(headers: &mut HeaderMap, name: HeaderName, member: &HeaderValue) {
-    let old: usize = headers.get_all(&name).iter().map(|value| value.len() + 2).sum();
-    let mut text = BytesMut::new();
-    if old > 0 {
-        text.reserve(old + member.len());
-        for value in headers.get_all(&name) {
-            text.put_slice(value.as_bytes());
-            text.put_slice(b", ");
+    match headers.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(member.clone());
         }
-        text.put_slice(member.as_bytes());
+        Entry::Occupied(mut list) => {
+            let old: usize = list.iter().map(|value| value.len() + 2).sum();
+            let mut text = BytesMut::with_capacity(old + member.len());
+            for value in list.iter() {
+                text.put_slice(value.as_bytes());
+                text.put_slice(b", ");
+            }
+            text.put_slice(member.as_bytes());
+            let joined = HeaderValue::from_maybe_shared(text.freeze());
+            list.insert(joined.unwrap_or_else(|_| member.clone()));
+        }
     }
-    let joined: Bytes = text.freeze();
-    let value = HeaderValue::from_maybe_shared(joined).ok().filter(|value| !value.is_empty());
-    headers.insert(name, value.unwrap_or_else(|| member.clone()));
 }

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use updraft_system::mesh::Share;
 
 use super::trace_state;
+use crate::values;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -85,10 +86,10 @@ impl TraceContext {
     #[must_use]
     pub(crate) fn format(self) -> [u8; LENGTH] {
         let mut text = [b'-'; LENGTH];
-        digits(&mut text[..2], 0);
-        digits(&mut text[3..35], self.trace_id.0.get());
-        digits(&mut text[36..52], self.span_id.0.get().into());
-        digits(&mut text[53..], self.flags.into());
+        digits(&mut text[..2], [0]);
+        digits(&mut text[3..35], self.trace_id.0.get().to_be_bytes());
+        digits(&mut text[36..52], self.span_id.0.get().to_be_bytes());
+        digits(&mut text[53..], [self.flags]);
         text
     }
 }
@@ -153,7 +154,7 @@ impl Hop {
         if !self.keeps_state {
             headers.remove(TRACESTATE);
         }
-        if let Ok(value) = HeaderValue::from_bytes(&self.context.format()) {
+        if let Some(value) = values::joined(&[&self.context.format()]) {
             headers.insert(TRACEPARENT, value);
         }
     }
@@ -194,10 +195,11 @@ fn hex(text: &[u8]) -> Option<u128> {
     })
 }
 
-fn digits(text: &mut [u8], mut value: u128) {
-    for place in text.iter_mut().rev() {
-        *place = b"0123456789abcdef"[(value & 0xf) as usize];
-        value >>= 4;
+fn digits<const BYTES: usize>(text: &mut [u8], bytes: [u8; BYTES]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (places, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        let of = |half: u8| DIGITS[usize::from(half)];
+        places.copy_from_slice(&[of(byte >> 4), of(byte & 0xf)]);
     }
 }
 

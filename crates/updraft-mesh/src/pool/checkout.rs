@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use http::{Request, Response};
+use tokio::time::Instant;
 
 use super::RequestBody;
 use super::body::PooledBody;
@@ -30,7 +31,7 @@ impl<B: RequestBody> Drop for Unused<B> {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             let host = connection.host();
-            host.put_back(connection);
+            host.put_back(connection, Instant::now());
         }
     }
 }
@@ -43,23 +44,38 @@ impl<B: RequestBody> Checkout<B> {
         }
     }
 
-    /// Sends a request. Says on failure whether the connection had served another one.
-    pub(super) async fn send(
+    /// Sends a request, which is on its way when this returns. Says on failure whether the
+    /// connection had served another one.
+    pub(super) fn send(
         self,
         host: &Host<B>,
         request: Request<B>,
-    ) -> Result<Response<PooledBody>, (bool, SendError<B>)> {
+    ) -> impl Future<Output = Result<Response<PooledBody>, (bool, SendError<B>)>> + use<B> {
         let reused = self.is_reused();
         if reused {
             host.cells().reuses.fetch_add(1, Ordering::Relaxed);
         }
         let sent = match self {
             Self::Http1(mut unused) => match unused.0.take() {
-                Some(connection) => connection.send(request).await,
-                None => return Err((reused, SendError::withdrawn(request))),
+                Some(connection) => Sent::Http1(connection.send(request)),
+                None => Sent::Not(Box::new(SendError::withdrawn(request))),
             },
-            Self::Http2(opened) => opened.send(request).await,
+            Self::Http2(opened) => Sent::Http2(opened.send(request)),
         };
-        sent.map_err(|error| (reused, error))
+        async move {
+            let sent = match sent {
+                Sent::Http1(sent) => sent.await,
+                Sent::Http2(sent) => sent.await,
+                Sent::Not(error) => Err(*error),
+            };
+            sent.map_err(|error| (reused, error))
+        }
     }
+}
+
+/// What becomes of a request.
+enum Sent<One, Two, B> {
+    Http1(One),
+    Http2(Two),
+    Not(Box<SendError<B>>),
 }

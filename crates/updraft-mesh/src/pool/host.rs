@@ -120,10 +120,10 @@ impl<B: RequestBody> Host<B> {
     }
 
     /// Keeps an HTTP/1 connection whose exchange has ended, for whoever waits or will come.
-    pub(super) fn put_back(self: &Arc<Self>, connection: Box<Http1<B>>) {
+    pub(super) fn put_back(self: &Arc<Self>, connection: Box<Http1<B>>, now: Instant) {
         let mut left = Leftover::default();
         let mut state = self.state();
-        if state.retired || !connection.is_kept(Instant::now()) {
+        if state.retired || !connection.is_kept(now) {
             left.idle.push_back(connection);
         } else {
             state.idle.push_back(connection);
@@ -188,8 +188,9 @@ impl<B: RequestBody> Host<B> {
         let now = Instant::now();
         match self.target.protocol() {
             Protocol::Http1 => loop {
-                let connection = self.pop(state, VecDeque::pop_back)?;
+                let mut connection = self.pop(state, VecDeque::pop_back)?;
                 if connection.is_usable(now) {
+                    connection.take(now);
                     return Some(Checkout::Http1(Unused::new(connection)));
                 }
                 left.idle.push_back(connection);
@@ -199,9 +200,9 @@ impl<B: RequestBody> Host<B> {
                 let lasting = |connection: &&Arc<Http2<B>>| !connection.is_ending(now);
                 let all = state.multiplexed.iter();
                 let found = match all.clone().filter(lasting).find(room) {
-                    Some(found) => Opened::new(found),
+                    Some(found) => Opened::new(found, now),
                     None => {
-                        let ending = Opened::new(all.clone().find(room)?);
+                        let ending = Opened::new(all.clone().find(room)?, now);
                         // It serves until its successor is there.
                         if state.connecting == 0 {
                             self.start_connect(state);
@@ -262,7 +263,7 @@ impl<B: RequestBody> Host<B> {
         let connection = match connected {
             Connected::Http1(connection) => {
                 self.state().connecting -= 1;
-                return self.put_back(connection);
+                return self.put_back(connection, Instant::now());
             }
             Connected::Http2(connection) => connection,
         };

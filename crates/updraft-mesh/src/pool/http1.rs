@@ -31,6 +31,8 @@ pub(super) struct Http1<B: RequestBody> {
     config: Arc<PoolConfig>,
     life: Life,
     idle_since: Instant,
+    /// When it was given its last request.
+    taken: Instant,
     reused: bool,
     under_way: bool,
 }
@@ -43,9 +45,19 @@ impl<B: RequestBody> Http1<B> {
         (host, config): (Arc<Host<B>>, Arc<PoolConfig>),
         life: Life,
     ) -> Self {
-        let idle_since = Instant::now();
-        let (reused, under_way) = (false, false);
-        Self { sender, watch, task, host, config, life, idle_since, reused, under_way }
+        let now = Instant::now();
+        Self {
+            sender,
+            watch,
+            task,
+            host,
+            config,
+            life,
+            idle_since: now,
+            taken: now,
+            reused: false,
+            under_way: false,
+        }
     }
 
     /// Whether it can serve a request.
@@ -54,6 +66,11 @@ impl<B: RequestBody> Http1<B> {
             // A new connection takes its first request before it was ever polled.
             && (self.sender.is_ready() || !self.reused)
             && (now.saturating_duration_since(self.idle_since) < FRESH || self.watch.is_quiet())
+    }
+
+    /// It is given a request.
+    pub(super) const fn take(&mut self, now: Instant) {
+        self.taken = now;
     }
 
     /// Whether it may go on waiting for a request.
@@ -90,18 +107,21 @@ impl<B: RequestBody> Drop for Http1<B> {
 }
 
 impl<B: RequestBody> Http1<B> {
-    pub(super) async fn send(
+    /// The request is on its way when this returns.
+    pub(super) fn send(
         mut self: Box<Self>,
         request: Request<B>,
-    ) -> Result<Response<PooledBody>, SendError<B>> {
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendError<B>>> + use<B> {
         self.under_way = true;
-        let age = self.life.age(Instant::now());
-        let connection = Connection { reused: self.reused, age };
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Ok(self.lend(response, connection)),
-            Err(mut error) => {
-                let request = error.take_message();
-                Err(SendError::sort(request, error.into_error()))
+        let connection = Connection { reused: self.reused, age: self.life.age(self.taken) };
+        let sent = self.sender.try_send_request(request);
+        async move {
+            match sent.await {
+                Ok(response) => Ok(self.lend(response, connection)),
+                Err(mut error) => {
+                    let request = error.take_message();
+                    Err(SendError::sort(request, error.into_error()))
+                }
             }
         }
     }
@@ -131,9 +151,10 @@ impl<B: RequestBody> Http1<B> {
 
     fn rest(mut self: Box<Self>) {
         self.under_way = false;
-        self.idle_since = Instant::now();
+        let now = Instant::now();
+        self.idle_since = now;
         let host = self.host();
-        host.put_back(self);
+        host.put_back(self, now);
     }
 }
 

@@ -97,42 +97,48 @@ pub(super) struct Opened<B: RequestBody> {
     pub(super) connection: Arc<Http2<B>>,
     /// Keeps the place.
     pub(super) stream: Stream,
+    /// When it was taken.
+    taken: Instant,
 }
 
 impl<B: RequestBody> Opened<B> {
     /// Takes a place, to be called under the lock of the host.
-    pub(super) fn new(connection: &Arc<Http2<B>>) -> Self {
+    pub(super) fn new(connection: &Arc<Http2<B>>, taken: Instant) -> Self {
         connection.start_stream();
         let streams: Arc<dyn Streams> = Arc::<Http2<B>>::clone(connection);
-        Self { connection: Arc::clone(connection), stream: Stream(streams) }
+        Self { connection: Arc::clone(connection), stream: Stream(streams), taken }
     }
 
     pub(super) fn is_reused(&self) -> bool {
         self.connection.reused.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn send(
+    /// The request is on its way when this returns.
+    pub(super) fn send(
         self,
         request: Request<B>,
-    ) -> Result<Response<PooledBody>, SendError<B>> {
-        let Self { connection, stream } = self;
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendError<B>>> + use<B> {
+        let Self { connection, stream, taken } = self;
         let known = Connection {
             reused: connection.reused.swap(true, Ordering::Relaxed),
-            age: connection.life.age(Instant::now()),
+            age: connection.life.age(taken),
         };
         let mut sender = connection.sender.clone();
-        match sender.try_send_request(request).await {
-            Ok(response) => {
-                let lease = Some(Lease::Http2(stream));
-                Ok(response.map(|body| PooledBody::new(body, lease, known)))
-            }
-            Err(mut error) => {
-                let request = error.take_message();
-                let error = SendError::sort(request, error.into_error());
-                if is_goodbye(&error) {
-                    connection.host.forget(&connection);
+        let sent = sender.try_send_request(request);
+        async move {
+            match sent.await {
+                Ok(response) => {
+                    let lease = Some(Lease::Http2(stream));
+                    Ok(response.map(|body| PooledBody::new(body, lease, known)))
                 }
-                Err(error)
+                Err(mut error) => {
+                    let request = error.take_message();
+                    let error = SendError::sort(request, error.into_error());
+                    if is_goodbye(&error) {
+                        connection.host.forget(&connection);
+                    }
+                    Err(error)
+                }
             }
         }
     }
