@@ -1,14 +1,10 @@
 //! What is measured: loads, in rounds in which each peer has its turn, so that whatever else the
 //! machine does in the meantime meets all of them; connections that are held; and handshakes.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rustls::ClientConfig;
 
-use crate::certificates;
-use crate::client::Visit;
 use crate::loader::{Load, Window};
 use crate::peers::{Chain, Hop, Peer, Place, Subject, name};
 use crate::report::{Table, cell, median};
@@ -110,7 +106,7 @@ impl Group {
         if self.cases.is_empty() {
             return;
         }
-        let (subjects, missing) = start(place, &self.peers, None);
+        let (subjects, missing) = start(place, &self.peers);
         for (title, load) in self.cases {
             let mut rounds = vec![Vec::new(); subjects.len()];
             for _ in 0..effort.rounds {
@@ -131,18 +127,10 @@ impl Group {
 type Row = (String, Vec<String>);
 
 /// Those that run and answer, and rows for those that do not.
-fn start(
-    place: &Place,
-    peers: &[(Peer, Chain)],
-    tls: Option<&Arc<ClientConfig>>,
-) -> (Vec<Subject>, Vec<Row>) {
+fn start(place: &Place, peers: &[(Peer, Chain)]) -> (Vec<Subject>, Vec<Row>) {
     let (mut subjects, mut missing) = (Vec::new(), Vec::new());
     for (peer, chain) in peers.iter().copied() {
-        let started = place.start(peer, chain).and_then(|subject| {
-            Visit::pay(subject.entry, tls)?.end()?;
-            Ok(subject)
-        });
-        match started {
+        match place.start(peer, chain) {
             Ok(subject) => subjects.push(subject),
             Err(error) => {
                 eprintln!("{}: not measured: {error:#}", name(peer, chain));
@@ -205,27 +193,25 @@ fn pairs<T>(own: &[T], other: Option<&[T]>, of: impl Fn(&T, &T) -> f64) -> f64 {
 const ALONE: [Peer; 5] = [Peer::Nginx, Peer::Haproxy, Peer::Pingora, Peer::Floor, Peer::Updraft];
 
 /// Memory for each connection that is kept open after one request.
-pub fn held_connections(place: &Place, title: String) -> Result<Table> {
-    let client = certificates::client(&place.folder, "http/1.1")?;
-    let of = |peer, chain, tls: Option<&Arc<ClientConfig>>| {
-        memory(place, peer, chain, tls).unwrap_or_else(|error| {
+pub fn held_connections(place: &Place, title: String) -> Table {
+    let of = |peer, chain| {
+        memory(place, peer, chain).unwrap_or_else(|error| {
             eprintln!("{}: {title}: not measured: {error:#}", name(peer, chain));
             f64::NAN
         })
     };
     let row = |peer: Peer| {
-        let figures = [of(peer, Chain::Plain, None), of(peer, Chain::Tls, Some(&client))];
+        let figures = [Chain::Plain, Chain::Tls].map(|chain| of(peer, chain));
         (peer.name().to_owned(), figures.map(|kibibytes| cell(kibibytes, 1)).into())
     };
     let rows = ALONE.map(row).into();
-    Ok(Table { title, head: &["", "plain, KiB", "mutual TLS, KiB"], rows })
+    Table { title, head: &["", "plain, KiB", "mutual TLS, KiB"], rows }
 }
 
 /// KiB a connection.
-fn memory(place: &Place, peer: Peer, chain: Chain, tls: Option<&Arc<ClientConfig>>) -> Result<f64> {
+fn memory(place: &Place, peer: Peer, chain: Chain) -> Result<f64> {
     let subject = place.start(peer, chain)?;
-    let hold =
-        |count| (0..count).map(|_| Visit::pay(subject.entry, tls)).collect::<Result<Vec<_>>>();
+    let hold = |count| (0..count).map(|_| subject.visit()).collect::<Result<Vec<_>>>();
     let first = hold(FIRST)?;
     let before = subject.resident();
     let held = hold(HELD)?;
@@ -236,14 +222,13 @@ fn memory(place: &Place, peer: Peer, chain: Chain, tls: Option<&Arc<ClientConfig
 
 /// Processor time of a full mutual handshake and one request.
 pub fn handshakes(place: &Place, effort: Effort, title: String) -> Result<Table> {
-    let client = certificates::client(&place.folder, "http/1.1")?;
-    let (subjects, missing) = start(place, &ALONE.map(|peer| (peer, Chain::Tls)), Some(&client));
+    let (subjects, missing) = start(place, &ALONE.map(|peer| (peer, Chain::Tls)));
     let mut rounds = vec![Vec::new(); subjects.len()];
     for _ in 0..effort.rounds {
         for (subject, figures) in subjects.iter().zip(&mut rounds) {
             let (begin, used) = (Instant::now(), subject.processor_time());
             for _ in 0..effort.handshakes {
-                Visit::pay(subject.entry, Some(&client))?.end()?;
+                subject.visit()?.end()?;
             }
             let micros = (subject.processor_time() - used) as f64 / 1e3;
             let each = effort.handshakes as f64;

@@ -1,4 +1,5 @@
-//! One authority and one leaf, P-256, that all proxies use on both sides, as files and for rustls.
+//! One authority and one leaf, P-256, that all proxies but Updraft use on both sides, as files and
+//! for rustls.
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::client::Caller;
 
 /// The name in the leaf.
 pub const NAME: &str = "localhost";
@@ -50,6 +53,11 @@ pub fn client(folder: &Path, protocol: &str) -> Result<Arc<ClientConfig>> {
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The client of a proxy that has the leaf.
+pub fn caller(folder: &Path) -> Result<Caller> {
+    Ok(Caller { config: client(folder, "http/1.1")?, server: NAME.try_into()? })
 }
 
 /// A server that asks for a leaf of the authority and resumes no session.

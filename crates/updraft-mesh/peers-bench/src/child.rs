@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The longest until a process listens.
-const START: Duration = Duration::from_secs(10);
+/// The longest until a process listens, and until it answers.
+pub const START: Duration = Duration::from_secs(10);
+/// From one look whether it does to the next.
+pub const TRY_AGAIN: Duration = Duration::from_millis(10);
 /// The longest that a process may take to end before it is killed.
 const END: Duration = Duration::from_secs(2);
 
@@ -58,7 +60,7 @@ impl Child {
             if self.process.try_wait()?.is_some() || Instant::now() > deadline {
                 bail!("it does not start: {}", fs::read_to_string(&self.log)?.trim_end());
             }
-            std::thread::park_timeout(Duration::from_millis(10));
+            std::thread::park_timeout(TRY_AGAIN);
         }
         Ok(())
     }

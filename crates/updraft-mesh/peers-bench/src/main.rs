@@ -1,6 +1,7 @@
 //! Measures the gateway beside nginx, HAProxy, Pingora and bare hyper in one run on loopback:
 //! what a request costs in processor time, what it takes, and what a connection holds.
 
+mod authority;
 mod cases;
 mod certificates;
 mod child;
@@ -21,7 +22,7 @@ use clap::{Parser, Subcommand};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use cases::Effort;
-use child::{Child, LOADER, free_address};
+use child::{LOADER, free_address};
 use peers::{Hop, Place, Side};
 use report::{Run, Table};
 
@@ -43,10 +44,6 @@ struct Options {
     /// A release build of `updraft`; without it its rows say `not measured`.
     #[arg(long, value_name = "PATH")]
     updraft: Option<PathBuf>,
-    /// Arguments of `updraft` with which it signs for gateways on the socket `@ISSUER@`; without
-    /// them the rows of Updraft with mutual TLS say `not measured`.
-    #[arg(long, value_name = "ARGUMENTS", requires = "updraft")]
-    authority: Option<String>,
     /// How often each peer has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -62,6 +59,7 @@ struct Options {
 #[command(hide = true)]
 enum Role {
     Upstream { listen: SocketAddr },
+    Authority { socket: PathBuf },
     Floor { side: Side, hop: Hop, listen: SocketAddr, upstream: SocketAddr, folder: PathBuf },
     Pingora { side: Side, hop: Hop, listen: SocketAddr, upstream: SocketAddr, folder: PathBuf },
 }
@@ -71,6 +69,7 @@ fn main() -> Result<()> {
     match options.role.take() {
         None => compare(&options),
         Some(Role::Upstream { listen }) => upstream::serve(listen),
+        Some(Role::Authority { socket }) => authority::serve(&socket),
         Some(Role::Floor { side, hop, listen, upstream, folder }) => {
             floor::serve(side, hop, listen, upstream, &folder)
         }
@@ -83,21 +82,18 @@ fn main() -> Result<()> {
 fn compare(options: &Options) -> Result<()> {
     let folder = tempfile::tempdir()?;
     certificates::write(folder.path())?;
-    let mut place = Place {
+    let place = Place {
         folder: folder.path().to_owned(),
         upstream: free_address()?,
         own: std::env::current_exe()?,
         updraft: options.updraft.as_deref().map(std::fs::canonicalize).transpose()?,
-        issuer: None,
+        authority: folder.path().join("authority.sock"),
     };
     let mut loader = CpuSet::new();
     loader.set(LOADER);
     sched_setaffinity(None, &loader).context("two processors are needed")?;
     let _upstream = place.start_upstream()?;
-    let _authority = options.authority.as_deref().and_then(|arguments| {
-        let started = authority(&mut place, arguments);
-        started.inspect_err(|error| eprintln!("no authority: {error:#}")).ok()
-    });
+    let _authority = place.start_authority()?;
     let effort = if options.quick {
         Effort { rounds: 1, window: Duration::from_millis(300), handshakes: 50 }
     } else {
@@ -131,24 +127,11 @@ fn tables(place: &Place, effort: Effort, only: &[String]) -> Result<Vec<Table>> 
     cases::two_hops().only(wanted).measure(place, effort, &mut done);
     let title = "Memory of an idle connection, of 2,000 that are held";
     if wanted(title) {
-        done(cases::held_connections(place, title.to_owned())?);
+        done(cases::held_connections(place, title.to_owned()));
     }
     let title = "Full mutual handshakes, each with one request";
     if wanted(title) {
         done(cases::handshakes(place, effort, title.to_owned())?);
     }
     Ok(tables)
-}
-
-/// Starts what signs for the gateways of Updraft.
-fn authority(place: &mut Place, arguments: &str) -> Result<Child> {
-    let program = place.updraft.clone().context("no program was given")?;
-    let socket = place.folder.join("issuer.sock");
-    let arguments = arguments.replace("@ISSUER@", &socket.display().to_string());
-    let arguments: Vec<&str> = arguments.split_whitespace().collect();
-    let log = place.folder.join("authority.log");
-    let mut child = Child::start(LOADER, &program, &arguments, log)?;
-    child.wait_until(|| socket.exists())?;
-    place.issuer = Some(socket);
-    Ok(child)
 }

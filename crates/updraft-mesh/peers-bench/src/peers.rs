@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::child::{Child, LOADER, PROXY, free_address};
+use crate::child::{Child, LOADER, PROXY, START, TRY_AGAIN, free_address};
+use crate::client::{Caller, Visit};
+use crate::{authority, certificates};
 
 /// Where a proxy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,6 +73,8 @@ pub struct Subject {
     pub chain: Chain,
     /// Where the client connects.
     pub entry: SocketAddr,
+    /// Who the client is there; `None`: it comes in plain.
+    caller: Option<Caller>,
     children: Vec<Child>,
 }
 
@@ -81,8 +87,8 @@ pub struct Place {
     pub own: PathBuf,
     /// The program that is measured against the others.
     pub updraft: Option<PathBuf>,
-    /// The socket of the authority that signs for Updraft, when it runs.
-    pub issuer: Option<PathBuf>,
+    /// The socket of the authority that signs for the gateways of Updraft.
+    pub authority: PathBuf,
 }
 
 impl Peer {
@@ -117,6 +123,23 @@ impl Subject {
         name(self.peer, self.chain)
     }
 
+    /// A new connection with one request.
+    pub fn visit(&self) -> Result<Visit> {
+        Visit::pay(self.entry, self.caller.as_ref())
+    }
+
+    /// Waits until it answers: a gateway listens before it has its certificate.
+    fn wait(&self) -> Result<()> {
+        let deadline = Instant::now() + START;
+        loop {
+            match self.visit().and_then(Visit::end) {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => std::thread::park_timeout(TRY_AGAIN),
+            }
+        }
+    }
+
     /// Nanoseconds that its proxies have run.
     pub fn processor_time(&self) -> u64 {
         self.children.iter().map(Child::processor_time).sum()
@@ -146,7 +169,16 @@ impl Place {
         Ok(child)
     }
 
-    /// Starts the proxies of a peer.
+    /// Starts what signs for the gateways of Updraft.
+    pub fn start_authority(&self) -> Result<Child> {
+        let socket = self.authority.display().to_string();
+        let log = self.folder.join("authority.log");
+        let mut child = Child::start(LOADER, &self.own, &["authority", &socket], log)?;
+        child.wait_until(|| UnixStream::connect(&self.authority).is_ok())?;
+        Ok(child)
+    }
+
+    /// Starts the proxies of a peer, which then answer.
     pub fn start(&self, peer: Peer, chain: Chain) -> Result<Subject> {
         let (entry, children) = match chain {
             _ if peer == Peer::Direct => (self.upstream, Vec::new()),
@@ -159,7 +191,18 @@ impl Place {
                 (entry, children)
             }
         };
-        Ok(Subject { peer, chain, entry, children })
+        let caller = self.caller(peer, chain)?;
+        let subject = Subject { peer, chain, entry, caller, children };
+        subject.wait()?;
+        Ok(subject)
+    }
+
+    fn caller(&self, peer: Peer, chain: Chain) -> Result<Option<Caller>> {
+        Ok(match (chain, peer) {
+            (Chain::Plain | Chain::Pair(_), _) => None,
+            (Chain::Tls, Peer::Updraft) => Some(authority::caller(&self.authority)?),
+            (Chain::Tls, _) => Some(certificates::caller(&self.folder)?),
+        })
     }
 
     fn one(
@@ -212,11 +255,6 @@ impl Place {
     ) -> Result<String> {
         let template = template(peer, side)?;
         let text = |path: &Path| path.display().to_string();
-        let issuer = match &self.issuer {
-            Some(socket) => text(socket),
-            None if template.contains("@ISSUER@") => bail!("no authority runs that could sign"),
-            None => String::new(),
-        };
         let filled = template
             .replace("@LISTEN@", &listen.to_string())
             .replace("@UPSTREAM@", &upstream.to_string())
@@ -224,7 +262,7 @@ impl Place {
             .replace("@FOLDER@", &text(&self.folder))
             .replace("@ALPN@", hop.alpn())
             .replace("@HOP@", hop.word())
-            .replace("@ISSUER@", &issuer);
+            .replace("@ISSUER@", &text(&self.authority));
         let file = self.folder.join(format!("{}-{}.conf", peer.word(), listen.port()));
         fs::write(&file, filled)?;
         Ok(text(&file))
@@ -262,7 +300,7 @@ mod tests {
             upstream: address,
             own: PathBuf::new(),
             updraft: None,
-            issuer: Some(PathBuf::from("/run/issuer.sock")),
+            authority: PathBuf::from("/run/authority.sock"),
         };
         for (peer, side) in sides.into_iter().chain([(Peer::Policies, Side::Plain)]) {
             let file = place.configuration(peer, side, Hop::H2, address, address).unwrap();
