@@ -16,7 +16,9 @@ pub(crate) struct PoolConfig {
     pub(crate) waiters: usize,
     /// Connections to one target at once. 1024.
     pub(crate) connections: usize,
-    /// Idle HTTP/1 connections that are kept for one target. 128.
+    /// Idle HTTP/1 connections that are kept for one target. 1024, as many as there may be: with
+    /// fewer, a load that keeps more of them busy would close and open them without an end, and
+    /// those that are not needed are closed after [`idle_http1`](Self::idle_http1).
     pub(crate) idle_per_target: usize,
     /// Idle HTTP/1 connections that are kept in all. 1024.
     pub(crate) idle_total: usize,
@@ -61,7 +63,7 @@ impl From<&Limits> for PoolConfig {
             wait: limits.connect_timeout.saturating_mul(2),
             waiters: 1024,
             connections: 1024,
-            idle_per_target: 128,
+            idle_per_target: 1024,
             idle_total: 1024,
             idle_http1: limits.upstream_idle,
             idle_http2: Duration::from_secs(60),
