@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
 use crate::{ConfigKey, Name};
 
@@ -158,6 +159,9 @@ pub struct Process {
     /// The version of the service that it runs; with one, it serves requests beside `web`.
     #[serde(default)]
     pub version: Option<Name>,
+    /// What an audit of it cannot guess.
+    #[serde(default)]
+    pub audit: Audit,
 }
 
 impl Process {

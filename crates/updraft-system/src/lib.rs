@@ -4,6 +4,7 @@
 //! This crate does no I/O, knows no runtime and never fails for a reason that is
 //! not in its input: text comes in, a [`System`] or a list of [`Problem`]s goes out.
 
+pub mod audit;
 mod config;
 mod control;
 pub mod duration;

@@ -1,6 +1,7 @@
 //! The texts of the manifest that have a form of their own: shares, rates, conditions.
 
 use super::shape::Form;
+use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
 /// A part of a whole.
@@ -53,6 +54,26 @@ pub(super) static RETRY_ON: Form = Form {
     fits: |text| text.parse::<RetryOn>().is_ok(),
     words: &["connect", "reset", "timeout", "grpc-unavailable"],
     help: "write connect, reset, timeout, grpc-unavailable, 429, or a status from 500 to 599",
+};
+
+/// A request.
+pub(super) static ASK: Form = Form {
+    what: "a request such as \"GET /reports?rows=50000\"",
+    code: "manifest::invalid_request",
+    pattern: r"^[A-Z]+ +/\S*$",
+    fits: |text| text.parse::<Ask>().is_ok(),
+    words: &[],
+    help: "write a method and a path, such as \"POST /carts\"",
+};
+
+/// A place in a JSON document.
+pub(super) static POINTER: Form = Form {
+    what: "a JSON pointer such as \"/items/0/id\"",
+    code: "manifest::invalid_pointer",
+    pattern: "^(/.*)?$",
+    fits: |text| text.is_empty() || text.starts_with('/'),
+    words: &[],
+    help: "write the keys from the outermost inwards, each after a `/`; `\"\"` is the whole",
 };
 
 /// Which endpoint a request goes to.

@@ -2,6 +2,7 @@
 //! and the JSON Schema and `docs/reference/manifest.md` are made from it, so that
 //! the three cannot tell different stories.
 
+mod audit;
 mod calls;
 mod mesh;
 mod traffic;
@@ -35,7 +36,7 @@ pub(super) static MANIFEST: Record = Record {
             "The services by name.",
         ),
         mesh::MESH_KEY,
-        key("check", Shape::Unbuilt(&CHECK), Means("none"), "What an audit cannot guess."),
+        audit::CHECK_KEY,
         key("deploy", Shape::Unbuilt(&DEPLOY), Means("none"), "How deploys differ in shape."),
     ],
     exactly_one: &[],
@@ -367,42 +368,6 @@ static FUNCTION: Unbuilt = Unbuilt {
     instead: "write a process that reads the queue: `[service.NAME.process]`",
 };
 
-static CHECK: Unbuilt = Unbuilt {
-    // The first name is a service, the second a process: `[check.api.web]`.
-    shape: Shape::Map(
-        Label::Name("service"),
-        &Shape::Map(Label::Name("process"), &Shape::Record(&CHECK_PROCESS)),
-    ),
-    what: "the audit",
-    instead: "leave `[check]` out",
-};
-
-static CHECK_PROCESS: Record = Record {
-    title: "`[check.NAME.NAME]`",
-    doc: "What an audit of a process cannot guess.",
-    keys: &[
-        key("slow", Shape::Text, Means("none"), "A request that takes long."),
-        key("journey", Shape::List(&Shape::Any), Means("none"), "Requests that belong together."),
-        key("startup", Shape::Duration { zero: false }, Means("none"), "Its boot budget."),
-        key(
-            "waive",
-            Shape::List(&Shape::Record(&Record {
-                title: "`waive = [{ … }]`",
-                doc: "A finding that is accepted for a time.",
-                keys: &[
-                    key("id", Shape::Text, Required, "The finding."),
-                    key("because", Shape::Text, Required, "The reason."),
-                    key("until", Shape::Date, Means("none"), "The last day."),
-                ],
-                exactly_one: &[],
-            })),
-            Means("none"),
-            "Findings that are accepted.",
-        ),
-    ],
-    exactly_one: &[],
-};
-
 static DEPLOY: Unbuilt = Unbuilt {
     shape: Shape::Map(
         Label::Name("deploy"),
@@ -433,6 +398,7 @@ pub(super) fn homes(name: &str) -> Vec<String> {
         &calls::OPERATION,
         &traffic::TRAFFIC,
         &mesh::MESH,
+        &audit::CHECK,
     ];
     let holding = records.iter().filter(|one| one.keys.iter().any(|key| key.name == name));
     holding.map(|record| record.title.to_owned()).collect()

@@ -6,6 +6,7 @@
 //! built from it ([`service`], [`resource`]), and its references are resolved
 //! ([`references`]).
 
+mod audit;
 mod calls;
 mod check;
 mod config;
@@ -62,7 +63,8 @@ fn system(root: Tree<'_>, report: &mut Report<'_>) -> Option<System> {
     let index = Index::of(root);
     index.check_names(report);
     let resources = resource::all(root, &index, report);
-    let services = service::all(root, &index, report);
+    let mut services = service::all(root, &index, report);
+    audit::attach(root, &mut services, &index, report);
     references::check_cycles(root, &index, report);
     references::check_routes(root, report);
     let name = root.text("system").and_then(|(name, _)| name.parse().ok())?;

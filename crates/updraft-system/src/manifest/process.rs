@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::Value;
 use super::tree::{self, Tree};
+use crate::audit::Audit;
 use crate::{Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
 
 const BOOT_BUDGET: Duration = Duration::from_secs(60);
@@ -30,7 +31,16 @@ pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
     let serves = name.as_str() == WEB || version.is_some();
     let kind = if serves { ProbeKind::Tcp } else { ProbeKind::Started };
     let ready = probe(kind, None);
-    Process { name, run: run.to_owned(), ready, live: None, scale: 1, stop: STOP, version }
+    Process {
+        name,
+        run: run.to_owned(),
+        ready,
+        live: None,
+        scale: 1,
+        stop: STOP,
+        version,
+        audit: Audit::default(),
+    }
 }
 
 fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {

@@ -7,8 +7,20 @@ use updraft_system::{json_schema, parse_manifest, reference_markdown};
 
 use crate::good::GOOD;
 
+/// A manifest as an editor sees it that holds it against the schema: days are text.
 fn json(text: &str) -> Value {
-    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    plain(toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}")))
+}
+
+fn plain(value: toml::Value) -> Value {
+    match value {
+        toml::Value::Datetime(day) => Value::String(day.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(plain).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(key, value)| (key, plain(value))).collect())
+        }
+        other => serde_json::to_value(other).unwrap(),
+    }
 }
 
 #[test]
@@ -79,7 +91,12 @@ fn the_schema_refuses_what_the_parser_refuses_for_its_form() {
         "[resource]\na = { kind = 'smtp' }",
         "[resource]\na = { kind = 'sql', version = '1' }",
         "[resource]\na = {}",
-        "[check.a.web]\nstartup = '3s'\n[service.a]\nrun = 'a'",
+        "[check.a.web]\nstartup = '0 s'\n[service.a]\nrun = 'a'",
+        "[check.a.web]\nslow = 'get /'\n[service.a]\nrun = 'a'",
+        "[check.a.web]\njourney = [{ json = 1 }]\n[service.a]\nrun = 'a'",
+        "[check.a.web]\njourney = [{ do = 'GET /', expect = 99 }]\n[service.a]\nrun = 'a'",
+        "[check.a.web]\njourney = [{ do = 'GET /', save = { a = 'b' } }]\n[service.a]\nrun = 'a'",
+        "[check.a.web]\nwaive = [{ id = 'IX.idle', because = 'x' }]\n[service.a]\nrun = 'a'",
     ] {
         let text = format!("system = 'x'\n{body}");
         assert!(parse_manifest(&text).is_err(), "the parser accepts\n{text}");

@@ -95,6 +95,15 @@ fn each_kind_of_mistake_has_its_place() {
 }
 
 const MISTAKES: &[(&str, &str)] = &[
+    (
+        "audits of nobody",
+        "[service.api]\nrun = \"a\"\n[check.apl.web]\n[check.api.wed]\n[check.api.worker]",
+    ),
+    (
+        "audits that cannot be",
+        "[service.a]\nrun = \"a\"\n[check.a.web]\nslow = \"/x\"\njourney = [{ do = \"GET x\", save = { a = \"b\" } }]\n\
+         waive = [{ id = \"IX.idle\", because = \"x\", until = 10:00:00 }]",
+    ),
     ("nothing at all", ""),
     ("neither run nor process", "[service.a]\npath = \"a\""),
     ("both run and process", "[service.a]\nrun = \"a\"\nprocess = { web = \"a\" }"),
