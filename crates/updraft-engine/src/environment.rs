@@ -17,7 +17,7 @@ const BASE: [&str; 9] =
 
 /// Everything about the values of a system's configuration that is wrong.
 #[derive(Debug)]
-pub(crate) struct ConfigError(Vec<String>);
+pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,13 +36,9 @@ pub(crate) fn configure(
 ) -> Result<BTreeMap<Name, BTreeMap<String, String>>, ConfigError> {
     let mut problems = Vec::new();
     let mut configured = BTreeMap::new();
-    let shared = read_env_file(&directory.join(".env"), &mut problems);
     for (name, service) in &system.services {
-        let mut given = shared.clone();
         let own = directory.join(&service.path).join(".env");
-        if own != directory.join(".env") {
-            given.extend(read_env_file(&own, &mut problems));
-        }
+        let given = read_given(directory, &own, &mut problems);
         match ConfigKey::resolve(&service.config, &given) {
             Ok(values) => drop(configured.insert(name.clone(), values)),
             Err(broken) => problems.extend(broken.into_iter().map(|problem| {
@@ -51,7 +47,37 @@ pub(crate) fn configure(
             })),
         }
     }
+    // What is shared is read for each service, and its faults are told once.
+    problems.dedup();
     if problems.is_empty() { Ok(configured) } else { Err(ConfigError(problems)) }
+}
+
+/// The values that files give to a service: `.env` beside the manifest, then the service's own.
+///
+/// # Errors
+///
+/// [`ConfigError`] with every line that is no assignment.
+pub fn given_values(
+    directory: &Path,
+    service: &Service,
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut problems = Vec::new();
+    let own = directory.join(&service.path).join(".env");
+    let given = read_given(directory, &own, &mut problems);
+    if problems.is_empty() { Ok(given) } else { Err(ConfigError(problems)) }
+}
+
+fn read_given(
+    directory: &Path,
+    own: &Path,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let shared = directory.join(".env");
+    let mut given = read_env_file(&shared, problems);
+    if own != shared {
+        given.extend(read_env_file(own, problems));
+    }
+    given
 }
 
 fn read_env_file(path: &Path, problems: &mut Vec<String>) -> BTreeMap<String, String> {
@@ -98,25 +124,22 @@ fn assignment(line: &str) -> Option<(String, String)> {
 
 /// What the environment of one service's programs is made of.
 #[derive(Debug)]
-pub(crate) struct Environment<'a> {
-    pub(crate) system: &'a System,
-    pub(crate) service: &'a Service,
+pub struct Environment<'a> {
+    /// The system.
+    pub system: &'a System,
+    /// The service.
+    pub service: &'a Service,
     /// Values of its configuration.
-    pub(crate) config: &'a BTreeMap<String, String>,
+    pub config: &'a BTreeMap<String, String>,
     /// Folders that come first in `PATH`.
-    pub(crate) path_prefix: &'a [PathBuf],
+    pub path_prefix: &'a [PathBuf],
     /// Where the resources and services of this run are, by name.
-    pub(crate) addresses: &'a BTreeMap<Name, String>,
+    pub addresses: &'a BTreeMap<Name, String>,
 }
 
 impl Environment<'_> {
     /// The environment of one process or task; `port` where it gets one.
-    pub(crate) fn of(
-        &self,
-        process: &Name,
-        replica: u32,
-        port: Option<u16>,
-    ) -> BTreeMap<String, String> {
+    pub fn of(&self, process: &Name, replica: u32, port: Option<u16>) -> BTreeMap<String, String> {
         let mut variables = base();
         let path = variables.entry("PATH".to_owned()).or_default();
         for folder in self.path_prefix.iter().rev() {
@@ -159,21 +182,22 @@ impl Environment<'_> {
     }
 }
 
-fn is_database(system: &System, target: &Target) -> bool {
+/// Whether a target is a relational database.
+pub fn is_database(system: &System, target: &Target) -> bool {
     let Target::Resource(name) = target else { return false };
     let kind = system.resources.get(name).map(|resource| &resource.kind);
     matches!(kind, Some(ResourceKind::Sql | ResourceKind::Postgres { .. }))
 }
 
 /// The documented base, taken from the caller.
-fn base() -> BTreeMap<String, String> {
+pub fn base() -> BTreeMap<String, String> {
     let taken =
         BASE.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     taken.collect()
 }
 
 /// The words of a command line; a shell reads those that ask for one.
-pub(crate) fn argv(run: &str) -> Vec<String> {
+pub fn argv(run: &str) -> Vec<String> {
     let for_a_shell = |c: char| "|&;<>()$`\\*?[]#~=%!{}\n".contains(c);
     match shell_words::split(run) {
         Ok(words) if !run.contains(for_a_shell) && !words.is_empty() => words,

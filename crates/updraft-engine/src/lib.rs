@@ -6,7 +6,7 @@ mod board;
 mod build;
 mod durable;
 mod engine;
-mod environment;
+pub mod environment;
 pub mod logs;
 mod ports;
 mod probe;
@@ -27,6 +27,6 @@ pub use resource::{
 };
 pub use scope::{
     CommandPlan, Exit, Output, ProcessId, SCOPE_VARIABLE, Scope, ScopeError, Scopes, StopSignal,
-    guard_main,
+    guard_main, remove_folder,
 };
 pub use state_dir::{StateDir, StateDirError, StateLock};

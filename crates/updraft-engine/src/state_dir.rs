@@ -55,6 +55,12 @@ impl StateDir {
         Ok(Self { root, identity })
     }
 
+    /// An empty folder that is there, as the state of something that leaves nothing behind.
+    pub fn throwaway(root: PathBuf) -> Self {
+        let identity = root.display().to_string();
+        Self { root, identity }
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -86,7 +92,7 @@ impl StateDir {
     }
 
     /// The folder of staged builds.
-    pub(crate) fn builds(&self) -> PathBuf {
+    pub fn builds(&self) -> PathBuf {
         self.root.join("builds")
     }
 

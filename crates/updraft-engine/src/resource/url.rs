@@ -44,6 +44,17 @@ impl ResourceUrl {
         &self.0
     }
 
+    /// The same address through a gateway that listens on `port` of the loopback interface.
+    #[must_use]
+    pub fn through(&self, port: u16) -> Self {
+        let text = self.expose();
+        let start = text.find("://").map_or(0, |at| at + 3);
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+        let credentials = text[start..end].rfind('@').map_or("", |at| &text[start..=start + at]);
+        let (head, tail) = (&text[..start], &text[end..]);
+        Self(format!("{head}{credentials}127.0.0.1:{port}{tail}"))
+    }
+
     /// The scheme, in lower case.
     pub fn scheme(&self) -> String {
         self.0.split(':').next().unwrap_or_default().to_ascii_lowercase()

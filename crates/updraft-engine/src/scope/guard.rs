@@ -222,9 +222,29 @@ fn clean_up(estate: &Estate) {
         || procfs::with_variable(SCOPE_VARIABLE, |scope| scope.starts_with(prefix.as_bytes()));
     procfs::kill_all(marked, wait_a_moment);
     drop(std::fs::remove_file(&estate.socket));
+    if let Some(folder) = &estate.folder {
+        drop(remove_folder(folder));
+    }
     if let Some(group) = &estate.group {
         cgroup::remove(group);
     }
+}
+
+/// Removes a folder with all that is in it. A folder that was made unreadable, as overlayfs
+/// does with its own, is made readable first.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let kind = std::fs::symlink_metadata(folder)?.file_type();
+    if !kind.is_dir() {
+        return std::fs::remove_file(folder);
+    }
+    if std::fs::read_dir(folder).is_err() {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    for entry in std::fs::read_dir(folder)? {
+        remove_folder(&entry?.path())?;
+    }
+    std::fs::remove_dir(folder)
 }
 
 /// Leaves the terminal, survives its signals, and hears of children's deaths.

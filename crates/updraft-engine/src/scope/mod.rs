@@ -25,9 +25,9 @@ use tokio::sync::{Mutex, watch};
 
 use updraft_system::Name;
 
-use crate::state_dir::StateLock;
+use crate::state_dir::{StateDir, StateLock};
 
-pub use guard::guard_main;
+pub use guard::{guard_main, remove_folder};
 use members::{Listed, Members, Roll, ServiceMembers};
 pub use procfs::ProcessId;
 pub use protocol::StopSignal;
@@ -82,6 +82,8 @@ pub struct Output {
 pub struct Scope {
     label: String,
     leader: ProcessId,
+    /// Its descendants are the scope. `None`: it was gone at once.
+    guardian: Option<u32>,
     orders: OwnedWriteHalf,
     life: watch::Receiver<Life>,
 }
@@ -121,6 +123,19 @@ impl Scopes {
     /// Starts the guardian of a run. It keeps `lock` locked until the run is gone for
     /// good, and removes `socket` if the supervisor cannot.
     pub async fn open(lock: &StateLock, socket: &Path) -> Result<Self, ScopeError> {
+        Self::guarded(lock, socket, None).await
+    }
+
+    /// The same for a run whose whole state folder goes with it.
+    pub async fn open_throwaway(lock: &StateLock, state: &StateDir) -> Result<Self, ScopeError> {
+        Self::guarded(lock, &state.socket(), Some(state.root().to_owned())).await
+    }
+
+    async fn guarded(
+        lock: &StateLock,
+        socket: &Path,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, ScopeError> {
         let lock = lock.file().map_err(ScopeError::Guard)?;
         let entropy = format!("{:?}{}", std::time::SystemTime::now(), std::process::id());
         let id = blake3::hash(entropy.as_bytes()).to_hex()[..12].to_owned();
@@ -135,6 +150,7 @@ impl Scopes {
         let estate = Estate {
             run: id.clone(),
             socket: socket.to_owned(),
+            folder,
             group: group.as_ref().map(|group| group.path().to_owned()),
         };
         send(&mut orders, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
@@ -167,7 +183,8 @@ impl Scopes {
             group: group.clone(),
         };
         // Before the program can open a socket.
-        let members = Members { group: group.clone(), guardian: guardian.id() };
+        let guardian_id = guardian.id();
+        let members = Members { group: group.clone(), guardian: guardian_id };
         let listed = self.0.members.add(label, members);
         let (reports, mut orders) = ours.into_split();
         send(&mut orders, &Order::Launch(launch)).await.map_err(ScopeError::Guard)?;
@@ -179,7 +196,8 @@ impl Scopes {
         let started = started.ok().and_then(|life| life.started.clone());
         match started {
             Some(Ok(leader)) => {
-                let scope = Scope { label: label.to_owned(), leader, orders, life };
+                let label = label.to_owned();
+                let scope = Scope { label, leader, guardian: guardian_id, orders, life };
                 Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
             }
             Some(Err(reason)) => Err(ScopeError::Refused(reason)),
@@ -214,6 +232,11 @@ impl Scope {
     /// The label it was started under.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// The processes that live in it now, nearest to the program first.
+    pub fn members(&self) -> Vec<ProcessId> {
+        self.guardian.map(procfs::descendants).unwrap_or_default()
     }
 
     /// Waits until the program has ended; its descendants may live on.

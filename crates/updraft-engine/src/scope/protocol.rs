@@ -60,6 +60,8 @@ pub(crate) struct Launch {
 pub(crate) struct Estate {
     pub(crate) run: String,
     pub(crate) socket: PathBuf,
+    /// A folder that is of use to nobody afterwards.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) group: Option<PathBuf>,
 }
 

@@ -38,16 +38,6 @@ pub(crate) fn endpoint(url: &ResourceUrl) -> Option<SocketAddr> {
     (!named).then(|| SocketAddr::new(ip, url.port().unwrap_or(*usual)))
 }
 
-/// The same address through a gateway that listens on `port`.
-pub(crate) fn through(url: &ResourceUrl, port: u16) -> ResourceUrl {
-    let text = url.expose();
-    let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
-    let credentials = text[start..end].rfind('@').map_or("", |at| &text[start..=start + at]);
-    let (head, tail) = (&text[..start], &text[end..]);
-    ResourceUrl::from_parts(format!("{head}{credentials}127.0.0.1:{port}{tail}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +76,7 @@ mod tests {
             ("nats://127.0.0.1:4222", "nats://127.0.0.1:9"),
             ("postgres://u@[::1]:1/db#x", "postgres://u@127.0.0.1:9/db#x"),
         ] {
-            assert_eq!(through(&url(text), 9).expose(), expected, "{text}");
+            assert_eq!(url(text).through(9).expose(), expected, "{text}");
         }
     }
 }

@@ -200,7 +200,7 @@ impl Wire {
     pub(crate) fn resource_url(&self, from: &Name, to: &Name, url: &ResourceUrl) -> ResourceUrl {
         let behind = self.state().resources.contains_key(to);
         match self.0.ports.get(&config::edge(from, to)) {
-            Some(port) if behind => address::through(url, *port),
+            Some(port) if behind => url.through(*port),
             _ => url.clone(),
         }
     }
