@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("updraft", 2),
     ("updraft-mesh", 2),
     ("updraft-engine", 3),
+    ("updraft-audit", 4),
     ("updraft-functions", 3),
     ("updraft-kubernetes", 3),
     ("updraft-audit", 4),

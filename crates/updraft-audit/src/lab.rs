@@ -1,0 +1,139 @@
+//! Where programs are run to be judged: each trial has a fresh copy of the program's folder,
+//! its own port, its own resources and its own surroundings, and nothing of it is left.
+
+mod attached;
+pub(crate) mod client;
+mod machine;
+mod output;
+mod own_port;
+mod ports;
+pub(crate) mod process;
+mod running;
+mod setup;
+pub(crate) mod sockets;
+mod stage;
+mod task;
+pub(crate) mod tree;
+mod ways;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
+use tokio::sync::{Mutex, OnceCell};
+use updraft_engine::{ScopeError, Scopes, StateDir, StateDirError, StateLock, remove_folder};
+
+pub(crate) use attached::Attached;
+pub use machine::Feature;
+pub(crate) use machine::Tiers;
+pub(crate) use running::{Ended, Running};
+pub(crate) use setup::{Setup, Stdout};
+pub(crate) use stage::Unstartable;
+pub(crate) use task::Done;
+
+/// Where programs are run. Shared by all probes of an audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Lab(Arc<Bench>);
+
+#[derive(Debug)]
+struct Bench {
+    scopes: Scopes,
+    /// Held until nothing is left.
+    _lock: StateLock,
+    folder: Option<TempDir>,
+    root: PathBuf,
+    executable: PathBuf,
+    without: Vec<Feature>,
+    tiers: OnceCell<Tiers>,
+    trials: AtomicU64,
+    /// Taken by whoever prepares a server.
+    preparing: Mutex<()>,
+    own_ports: own_port::OwnPorts,
+}
+
+/// The lab cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// No place for its files.
+    #[error("no place for the files of the audit")]
+    Folder(#[source] std::io::Error),
+    /// Its folder cannot be locked.
+    #[error("the folder of the audit cannot be used")]
+    State(#[from] StateDirError),
+    /// Somebody else has the folder.
+    #[error("the folder of the audit is somebody else's")]
+    Taken,
+    /// No guardian can be started.
+    #[error("the guardian of the audit cannot be started")]
+    Guard(#[from] ScopeError),
+}
+
+impl Lab {
+    /// An empty lab in the system's folder for temporary files.
+    /// It does without some features, as on a machine that does not have them.
+    pub(crate) async fn open(without: &[Feature]) -> Result<Self, LabError> {
+        let executable = std::env::current_exe().map_err(LabError::Folder)?;
+        let folder = tempfile::Builder::new().prefix("updraft-check-").tempdir();
+        let folder = folder.map_err(LabError::Folder)?;
+        // Programs that are no longer root, and links in the way, must not matter.
+        let root = folder.path().canonicalize().map_err(LabError::Folder)?;
+        let state = StateDir::throwaway(root.clone());
+        let lock = state.lock()?.ok_or(LabError::Taken)?;
+        let scopes = Scopes::open_throwaway(&lock, &state).await?;
+        Ok(Self(Arc::new(Bench {
+            scopes,
+            _lock: lock,
+            folder: Some(folder),
+            root,
+            executable,
+            without: without.to_vec(),
+            tiers: OnceCell::new(),
+            trials: AtomicU64::new(0),
+            preparing: Mutex::new(()),
+            own_ports: own_port::OwnPorts::default(),
+        })))
+    }
+
+    /// What works on this machine; tried once.
+    pub(crate) async fn tiers(&self) -> &Tiers {
+        self.0.tiers.get_or_init(|| Tiers::try_out(self)).await
+    }
+
+    /// Ends what is left and removes all files.
+    pub(crate) async fn close(self) {
+        self.0.scopes.close().await;
+    }
+
+    /// Where programs are started.
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// This executable, which takes roles.
+    pub(crate) fn executable(&self) -> &Path {
+        &self.0.executable
+    }
+
+    /// How a trial is called among the scopes.
+    fn label(&self, place: &Path) -> String {
+        place.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// An empty folder that nobody else has, for one trial.
+    pub(crate) fn place(&self) -> std::io::Result<PathBuf> {
+        let number = self.0.trials.fetch_add(1, Ordering::Relaxed);
+        let place = self.0.root.join(format!("t{number}"));
+        std::fs::create_dir(&place)?;
+        Ok(place)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.take() {
+            // What cannot be removed is in the system's folder for temporary files.
+            drop(remove_folder(&folder.keep()));
+        }
+    }
+}

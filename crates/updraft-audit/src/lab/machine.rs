@@ -1,0 +1,128 @@
+//! What works on this machine: tried, not assumed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::output::Line;
+use super::{Lab, Setup};
+use crate::control::Behaviour;
+use crate::launch::Network;
+use crate::subject::Subject;
+use crate::verdict::{Shape, Tier};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// What works on this machine, and why the rest does not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tiers {
+    missing: BTreeMap<Feature, String>,
+}
+
+/// One thing that a machine may refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// A process namespace whose first process is the program.
+    Pid1,
+    /// An overlay file system over the program's folder.
+    Overlay,
+    /// A root that cannot be written.
+    ReadOnly,
+    /// A network of its own.
+    Network,
+    /// A tracer of the program.
+    Trace,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Pid1, Self::Overlay, Self::ReadOnly, Self::Network, Self::Trace];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pid1 => "process namespace",
+            Self::Overlay => "overlay file system",
+            Self::ReadOnly => "read-only root",
+            Self::Network => "network namespace",
+            Self::Trace => "tracer",
+        }
+    }
+}
+
+impl Tiers {
+    /// Runs a control with each feature.
+    pub(super) async fn try_out(lab: &Lab) -> Self {
+        let mut missing = BTreeMap::new();
+        for feature in Feature::ALL {
+            let tried = if lab.0.without.contains(&feature) {
+                Err("it is to be done without".to_owned())
+            } else {
+                attempt(lab, feature).await
+            };
+            if let Err(reason) = tried {
+                missing.insert(feature, reason);
+            }
+        }
+        Self { missing }
+    }
+
+    /// Why a feature is not there; `None`: it is.
+    pub(crate) fn without(&self, feature: Feature) -> Option<&str> {
+        self.missing.get(&feature).map(String::as_str)
+    }
+
+    /// The tiers that work.
+    pub(crate) fn working(&self) -> Vec<Tier> {
+        let namespaces = [Feature::Pid1, Feature::ReadOnly, Feature::Network];
+        let t1 = namespaces.iter().all(|feature| !self.missing.contains_key(feature));
+        let t1 = t1.then_some(Tier::T1);
+        let t2 = (!self.missing.contains_key(&Feature::Trace)).then_some(Tier::T2);
+        [Tier::Static, Tier::T0].into_iter().chain(t1).chain(t2).collect()
+    }
+
+    /// What does not work, by its name.
+    pub(crate) fn missing(&self) -> BTreeMap<String, String> {
+        let named =
+            |(feature, reason): (&Feature, &String)| (feature.as_str().to_owned(), reason.clone());
+        self.missing.iter().map(named).collect()
+    }
+}
+
+async fn attempt(lab: &Lab, feature: Feature) -> Result<(), String> {
+    let folder = lab.place().map_err(|error| error.to_string())?;
+    let mut setup = Setup::new(Shape::Child);
+    match feature {
+        Feature::Pid1 => setup.shape = Shape::Pid1,
+        // What every trial asks for.
+        Feature::Overlay => {}
+        Feature::ReadOnly => setup.read_only = true,
+        Feature::Network => setup.network = Network::None,
+        Feature::Trace => setup.trace = Some(folder.join("executed.jsonl")),
+    }
+    let executable = lab.executable().to_string_lossy().into_owned();
+    let control = Subject::control(executable, folder, &[Behaviour::Good]);
+    let run = async {
+        let running = lab.raw(&control, &setup, feature == Feature::Overlay).await;
+        let running = running.map_err(|error| error.to_string())?;
+        let output = running.output();
+        let listens = |line: &Line| line.text == "listening";
+        // Who is refused says nothing and is gone at once.
+        let said = tokio::select! {
+            said = output.line(ATTEMPT, listens) => said,
+            () = output.drained(ATTEMPT) => output.all().into_iter().find(listens),
+        };
+        let refused = running.refusal();
+        let blind = feature == Feature::Trace && running.executed().is_empty();
+        running.end().await;
+        match (said, refused) {
+            (_, Some(reason)) => Err(reason),
+            (Some(_), None) if blind => Err("nothing of a control was seen".to_owned()),
+            (Some(_), None) => Ok(()),
+            (None, None) => Err("a control did not start with it".to_owned()),
+        }
+    };
+    run.await
+}
