@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 
 use crate::global::Global;
 use crate::verb::attach::AttachArgs;
+use crate::verb::check::CheckArgs;
 use crate::verb::completions::CompletionsArgs;
 use crate::verb::down::DownArgs;
+use crate::verb::explain::ExplainArgs;
 use crate::verb::gateway::GatewayArgs;
 use crate::verb::graph::GraphArgs;
 use crate::verb::init::InitArgs;
@@ -69,6 +71,8 @@ pub(crate) enum Verb {
     Wait(WaitArgs),
     Open(OpenArgs),
     Task(TaskArgs),
+    Check(Box<CheckArgs>),
+    Explain(ExplainArgs),
     Gateway(GatewayArgs),
     Init(InitArgs),
     /// Print the JSON Schema of updraft.toml, for editors

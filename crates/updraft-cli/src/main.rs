@@ -49,6 +49,9 @@ fn main() -> ExitCode {
     if let Some(code) = updraft_engine::guard_main() {
         return code;
     }
+    if let Some(code) = updraft_audit::role_main() {
+        return code;
+    }
     completion::answer();
     let Cli { global, verb } = Cli::parse();
     run(&global, verb).unwrap_or_else(|failure| {
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
 
 fn run(global: &Global, verb: Verb) -> Outcome {
     let mut threads = match verb {
-        Verb::Up(_) => Builder::new_multi_thread(),
+        Verb::Up(_) | Verb::Check(_) => Builder::new_multi_thread(),
         _ => Builder::new_current_thread(),
     };
     let runtime = threads.worker_threads(SUPERVISOR_THREADS).enable_all().build();
@@ -87,6 +90,8 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Wait(args) => verb::wait::run(global, args).await,
         Verb::Open(args) => verb::open::run(global, args).await,
         Verb::Task(args) => verb::task::run(global, args).await,
+        Verb::Check(args) => Box::pin(verb::check::run(global, *args)).await,
+        Verb::Explain(args) => verb::explain::run(global, &args),
         Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,
         Verb::Init(args) => verb::init::run(global, &args),
         Verb::Schema => verb::schema::run(),

@@ -1,8 +1,10 @@
 //! One file per verb: its words, and what it does.
 
 pub(crate) mod attach;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod down;
+pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod graph;
 pub(crate) mod init;
