@@ -11,6 +11,7 @@ mod running;
 mod system;
 mod turn;
 mod wait;
+pub mod zoo;
 
 pub use binary::{repository, target_folder};
 pub use random::Random;

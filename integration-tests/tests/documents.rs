@@ -49,6 +49,13 @@ fn every_command_of_the_wire_page_works_in_its_order() -> Result<()> {
 }
 
 #[test]
+fn every_command_of_the_check_page_works_in_its_order() -> Result<()> {
+    let system = TestSystem::at(&repository().join("examples/shop"))?;
+    follow(&system, "docs/guide/check.md", 8)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
 fn every_request_of_the_control_api_page_works() -> Result<()> {
     let _turn = Turn::take("shop")?;
     let system = TestSystem::at(&repository().join("examples/shop"))?;

@@ -70,8 +70,13 @@ fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
         true => &["nextest", "run", "--locked"],
         false => &["test", "--locked", "--lib", "--bins", "--tests"],
     };
-    cargo_step(name, &[runner, choice].concat(), &[])
+    cargo_step(name, &[runner, choice].concat(), QUICKLY_BUILT)
 }
+
+/// Tests build the shop, and the command as users have it: what they look at does not depend on
+/// how well it is optimized.
+const QUICKLY_BUILT: &[(&str, &str)] =
+    &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")];
 
 /// Takes the measurements, which are no part of the gate: they want a quiet machine.
 pub(crate) fn bench() -> Result<()> {

@@ -39,6 +39,9 @@ const TOOLS: &[Tool] = &[
     Tool { program: PYTHON_GRPC, package: "python3-grpcio", purpose: "gRPC through the gateway" },
     Tool { program: "ip", package: "iproute2", purpose: "networks that fail" },
     Tool { program: "nft", package: "nftables", purpose: "networks that fail" },
+    Tool { program: "node", package: "nodejs", purpose: "the zoo of `updraft check`" },
+    Tool { program: "npm", package: "npm", purpose: "the zoo of `updraft check`" },
+    Tool { program: "git", package: "git", purpose: "the zoo of `updraft check`" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Puts the server into the background and is done.
+node close.js &

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Becomes the server.
+exec node close.js
