@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{TestSystem, http};
+use integration_tests::{TestSystem, eventually, http};
 use rustix::process::Signal;
 
 const MANIFEST: &str = r#"
@@ -83,8 +83,13 @@ fn a_program_gets_what_is_declared_and_nothing_else() -> Result<()> {
     Ok(())
 }
 
+/// The environment of a process. In the moment in which it becomes its program it has none.
 fn environment(pid: u32) -> Result<BTreeMap<String, String>> {
-    let block = fs::read(format!("/proc/{pid}/environ"))?;
+    let mut block = Vec::new();
+    eventually("it has become its program", Duration::from_secs(10), || {
+        block = fs::read(format!("/proc/{pid}/environ"))?;
+        Ok(!block.is_empty())
+    })?;
     let text = String::from_utf8_lossy(&block);
     let pairs = text.split_terminator('\0').filter_map(|pair| pair.split_once('='));
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
