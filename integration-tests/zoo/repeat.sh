@@ -9,4 +9,4 @@ for _ in $(seq "$(nproc)"); do
     yes > /dev/null &
     load+=("$!")
 done
-ZOO_REPEAT="${1:-10}" cargo test --package integration-tests --test zoo -- --nocapture every_program
+ZOO_ONLY="" ZOO_REPEAT="${1:-10}" cargo test --package integration-tests --test zoo -- --nocapture every_program

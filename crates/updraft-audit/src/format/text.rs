@@ -4,14 +4,15 @@ use crate::catalogue::{Language, ProbeId, Text, Texts};
 use crate::report::{Finding, Report};
 
 /// One line without characters that act instead of being seen: controls, changes of the writing
-/// direction, and what XML cannot hold. They are written as Rust would escape them.
+/// direction, and what XML cannot hold. They are written as Rust would escape them. A blank that
+/// holds words together is a blank.
 pub(super) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
-        if is_active(letter) {
-            line.extend(letter.escape_default());
-        } else {
-            line.push(letter);
+        match letter {
+            '\u{a0}' => line.push(' '),
+            _ if is_active(letter) => line.extend(letter.escape_default()),
+            _ => line.push(letter),
         }
     }
     line
