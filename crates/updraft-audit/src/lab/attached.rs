@@ -115,14 +115,19 @@ impl Attached {
             })
         };
         let plan = plan.await.map_err(|error| lost(error.to_string()))?.map_err(lost)?;
-        let Some(server) = &plan.server else {
+        let Some(mut server) = plan.server else {
             return Ok(Self::new(need, plan.url.expose().to_owned(), None, None));
         };
+        if matches!(resource.kind, ResourceKind::Postgres { .. }) {
+            // A server that is killed leaves its segments behind, but not those in its own files.
+            let own = ["-c", "dynamic_shared_memory_type=mmap"].map(str::to_owned);
+            server.run.argv.extend(own);
+        }
         let label = format!("{}.{}", lab.label(place), need.name);
         let scope = {
             // Each cluster that is made wants a processor and many files for itself.
             let _turn = lab.0.preparing.lock().await;
-            server::start(&lab.0.scopes, &label, server).await.map_err(lost)?
+            server::start(&lab.0.scopes, &label, &server).await.map_err(lost)?
         };
         let protocol = match resource.kind {
             ResourceKind::Postgres { .. } => Protocol::Postgres,
