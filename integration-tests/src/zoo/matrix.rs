@@ -7,12 +7,16 @@ use anyhow::Result;
 
 use super::{Audited, Program};
 
+/// The verdicts that decide nothing.
+const UNDECIDED: [&str; 2] = ["unknown", "flaky"];
+
 /// How a finding stands to the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Judgement {
     /// As it should be.
     Right,
-    /// It could not be seen, where it could have been.
+    /// It could not be seen, where it could have been, or trials did not agree: neither says
+    /// that the program is good or bad.
     Undecided,
     /// A verdict that is not true, or one that nobody expected.
     Wrong,
@@ -42,7 +46,9 @@ impl Matrix {
             );
             let judgement = match expected.split(" or ").any(|word| word == verdict) {
                 true => Judgement::Right,
-                false if verdict == "unknown" && expected != "nothing" => Judgement::Undecided,
+                false if UNDECIDED.contains(&&**verdict) && expected != "nothing" => {
+                    Judgement::Undecided
+                }
                 false => Judgement::Wrong,
             };
             let of = format!("{} ({})", program.name, finding.program);
@@ -124,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_true_is_right_and_only_unknown_is_undecided() -> Result<()> {
+    fn only_what_is_true_is_right_and_what_decides_nothing_is_undecided() -> Result<()> {
         for (verdict, judgement) in [
             ("fail", Judgement::Right),
             ("flaky", Judgement::Right),
