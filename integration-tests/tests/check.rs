@@ -155,18 +155,16 @@ fn a_program_that_cannot_run_is_unknown_and_never_a_pass() -> Result<()> {
     Ok(())
 }
 
-/// Each probe on programs whose verdicts are known: the exit code says that no good one is
-/// blamed and every bad one is.
+/// Each probe on programs whose verdicts are known: for the bad one it fails, for the good one
+/// it passes.
 #[test]
 fn every_probe_can_tell_its_controls_apart() -> Result<()> {
     let system = folder()?;
     let judged = system.run(&["check", "--self-test", "--json"])?;
     let judged: Vec<Value> = serde_json::from_str(&judged.expect(0)?.stdout)?;
-    let undecided: Vec<_> = judged
-        .iter()
-        .filter(|one| one["got"] == "unknown" && one["expected"] != "unknown")
-        .collect();
-    ensure!(undecided.len() * 20 < judged.len(), "{undecided:#?}");
+    let differs = |one: &&Value| one["got"] != one["expected"];
+    let wrong: Vec<_> = judged.iter().filter(differs).collect();
+    ensure!(wrong.is_empty(), "{wrong:#?}");
     ensure!(judged.len() > 40, "only {} controls were judged", judged.len());
     Ok(())
 }
@@ -186,9 +184,9 @@ fn what_the_machine_withholds_makes_verdicts_unknown_and_never_better() -> Resul
         let words = ["check", "--self-test", "--json", "--without", without, "--only", probes];
         let judged: Vec<Value> = serde_json::from_str(&system.run(&words)?.expect(0)?.stdout)?;
         ensure!(!judged.is_empty(), "{probes}");
-        let better = |one: &&Value| one["got"] == "pass" && one["expected"] != "pass";
-        let better: Vec<_> = judged.iter().filter(better).collect();
-        ensure!(better.is_empty(), "without {without}: {better:#?}");
+        let lies = |one: &&Value| one["got"] != one["expected"] && one["got"] != "unknown";
+        let lies: Vec<_> = judged.iter().filter(lies).collect();
+        ensure!(lies.is_empty(), "without {without}: {lies:#?}");
     }
     Ok(())
 }
@@ -231,7 +229,7 @@ fn the_shop_passes_with_nothing_waived() -> Result<()> {
     let report = outcome.json()?;
     for probe in report["probes"].as_array().context("a list of probes")? {
         let verdict = probe["verdict"].as_str().unwrap_or_default();
-        ensure!(!["fail", "waived"].contains(&verdict), "{probe:#}");
+        ensure!(!["fail", "flaky", "waived"].contains(&verdict), "{probe:#}");
     }
     Ok(())
 }

@@ -12,8 +12,8 @@ use crate::table::{Cell, Table};
 
 const TITLES: [&str; 5] = ["PROBE", "SHAPE", "PROGRAM", "EXPECTED", "SAYS"];
 
-/// Shows what each probe says of programs whose verdicts are known. It fails when a good one is
-/// blamed or a bad one is not; `unknown` is no lie, and is shown.
+/// Shows what each probe says of programs whose verdicts are known. It fails when one says
+/// something else; `unknown` is no lie, and is shown.
 pub(super) async fn run(audit: &Audit, global: &Global, request: &Request) -> Outcome {
     let progress = std::cell::RefCell::new(Progress::start(global.json));
     let told = |judged: &JudgedControl| {
@@ -27,18 +27,12 @@ pub(super) async fn run(audit: &Audit, global: &Global, request: &Request) -> Ou
     } else {
         output::result(table(&judged))?;
     }
-    let lies: Vec<_> = judged.iter().filter(|one| is_lie(one)).collect();
+    let lies = |one: &&JudgedControl| one.got != one.expected && one.got != Verdict::Unknown;
+    let lies: Vec<_> = judged.iter().filter(lies).collect();
     for lie in &lies {
         output::say(format!("{} of {}: {}", lie.id, lie.control, lie.evidence));
     }
     Ok(if lies.is_empty() { ExitCode::SUCCESS } else { Class::Finding.code().into() })
-}
-
-/// Whether a good program is blamed, or a bad one is not. How much a bad one is blamed may depend
-/// on what else this machine does.
-fn is_lie(one: &JudgedControl) -> bool {
-    let blames = |verdict| !matches!(verdict, Verdict::Pass | Verdict::Info);
-    one.got != Verdict::Unknown && blames(one.got) != blames(one.expected)
 }
 
 fn table(judged: &[JudgedControl]) -> String {
