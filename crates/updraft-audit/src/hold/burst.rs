@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use updraft_engine::ProcessId;
 
-use super::{Bench, Gate, Held, LOOK_EVERY, Running, Way, reading, resume, undisturbed};
+use super::{Bench, Gate, Held, Running, Way, reading, resume, undisturbed};
 use crate::lab::client::{Connection, Request};
-use crate::lab::process::parent_and_state;
+use crate::lab::process;
 
 /// Requests of one burst.
 const BURST: usize = 8;
@@ -52,7 +51,7 @@ async fn attempt(running: &Running, request: &Request) -> Option<Held> {
         tokio::task::yield_now().await;
     }
     processes.iter().for_each(|process| process.signal(Signal::STOP));
-    if sent.iter().any(Result::is_err) || !stopped(&processes).await {
+    if sent.iter().any(Result::is_err) || !process::stand_still(&processes, STOPPED).await {
         resume(&processes);
         return None;
     }
@@ -74,18 +73,4 @@ async fn attempt(running: &Running, request: &Request) -> Option<Held> {
     let what = format!("{} {}", request.method, request.target);
     let gate = Gate::Stopped(processes);
     Some(Held { way: Way::Burst, what, undisturbed: None, connections: caught, gate })
-}
-
-async fn stopped(processes: &[ProcessId]) -> bool {
-    let until = Instant::now() + STOPPED;
-    let still = |process: &ProcessId| {
-        parent_and_state(process.pid).is_some_and(|(_, state)| !matches!(state, 'T' | 'Z' | 'X'))
-    };
-    while processes.iter().any(still) {
-        if Instant::now() >= until {
-            return false;
-        }
-        tokio::time::sleep(LOOK_EVERY / 5).await;
-    }
-    true
 }

@@ -2,11 +2,15 @@
 //! knows at once what an outcome would only show after a grace period.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use updraft_engine::ProcessId;
 
 use crate::verdict::Shape;
+
+/// From one look at threads to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// How a process takes signals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +136,27 @@ pub(crate) fn parent_and_state(pid: u32) -> Option<(u32, char)> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((fields.next()?.parse().ok()?, state))
+}
+
+/// Waits until every thread of these processes is stopped by a signal, or gone; `false`: some
+/// still runs after `within`. A thread that runs on takes the signals that come meanwhile, and
+/// of two that wait the one with the lower number first.
+pub(crate) async fn stand_still(processes: &[ProcessId], within: Duration) -> bool {
+    let still = async {
+        while processes.iter().any(|process| has_running_thread(process.pid)) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(within, still).await.is_ok()
+}
+
+fn has_running_thread(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).ok()?;
+        text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()
+    });
+    states.any(|state| !matches!(state, 'T' | 'Z' | 'X'))
 }
 
 /// The most memory that processes have had, in bytes, each for itself.

@@ -29,6 +29,8 @@ pub(super) const FORWARD: Dynamic = Dynamic {
 
 /// How long a wrapper has to pass the signal on while the server is stopped.
 const PASSED_ON: Duration = Duration::from_secs(1);
+/// How long a server may take to stop.
+const STOPPED: Duration = Duration::from_secs(1);
 /// How long a server may serve on after its wrapper has ended.
 const ORPHANED: Duration = Duration::from_secs(2);
 /// The most that these become on a slow machine.
@@ -60,6 +62,8 @@ struct Forwarded {
     server: String,
     /// What reached the server while it was stopped.
     reached: Option<Signal>,
+    /// Whether it took nothing meanwhile, so that what reached it could be seen.
+    stood_still: bool,
     /// Why the wrapper never gets the signal, if it does not.
     never: Option<&'static str>,
     /// Whether the server would have done something on SIGTERM.
@@ -121,6 +125,7 @@ async fn forwarded(
     let grace = bench.subject.grace.max(bench.limit(Duration::from_secs(1)));
     let within = if bench.quick { QUICK.min(grace) } else { grace };
     servers.iter().for_each(|server| server.signal(Signal::STOP));
+    let stood_still = process::stand_still(servers, bench.limit(STOPPED).min(PATIENCE_MAX)).await;
     let asked = running.elapsed();
     running.signal(Signal::TERM);
     let reached = reaches(bench, running, servers).await;
@@ -147,6 +152,7 @@ async fn forwarded(
         wrapper,
         server: line,
         reached,
+        stood_still,
         never,
         handles,
         ended,
@@ -221,6 +227,9 @@ fn verdict(seen: &Forwarded) -> Seen {
                 "the server `{server}` is left behind: `{wrapper}` got SIGTERM and ended ({ended}), and the server still runs{direct}; {mend}"
             ))
         }
+        _ if !seen.stood_still => Seen::unknown(format!(
+            "`{server}` could not be stopped in time, so what `{wrapper}` passes on to it was not seen"
+        )),
         (Some(ended), true) if seen.shape == Shape::Pid1 => {
             let killed = format!(
                 "`{wrapper}` ended on SIGTERM ({ended}) and passed nothing on: the kernel kills `{server}` with it"

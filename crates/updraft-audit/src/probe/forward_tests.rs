@@ -8,6 +8,7 @@ fn forwarded() -> Forwarded {
         wrapper: "sh run.sh".to_owned(),
         server: "node server.js".to_owned(),
         reached: None,
+        stood_still: true,
         never: None,
         handles: true,
         ended: Some(Ended::Code(0)),
@@ -51,6 +52,11 @@ fn what_reached_the_server_decides() {
                 ..own.clone()
             },
             Verdict::Fail,
+        ),
+        (
+            "not seen",
+            Forwarded { stood_still: false, shape: Shape::Pid1, ..forwarded() },
+            Verdict::Unknown,
         ),
         (
             "both deaf",
