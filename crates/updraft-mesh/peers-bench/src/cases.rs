@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::loader::{Load, Window};
+use updraft_measure::loader::{Load, Window};
 use crate::peers::{Chain, Hop, Peer, Place, Subject, name};
-use crate::report::{Table, cell, median};
+use updraft_measure::report::{Table, cell, median};
 
 /// Every load begins with this part of its window, uncounted.
 const WARM: f64 = 0.2;

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::loader::{request, whole_length};
+use updraft_measure::loader::{request, whole_length};
 
 /// Who comes by mutual TLS, and whom it asks for.
 pub struct Caller {

@@ -4,14 +4,12 @@
 mod authority;
 mod cases;
 mod certificates;
-mod child;
 mod client;
 mod floor;
-mod loader;
 mod peers;
 mod pingora;
-mod report;
 mod upstream;
+mod versions;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,9 +20,9 @@ use clap::{Parser, Subcommand};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use cases::Effort;
-use child::{LOADER, free_address};
 use peers::{Hop, Place, Side};
-use report::{Run, Table};
+use updraft_measure::child::{LOADER, free_address};
+use updraft_measure::report::{self, Run, Table};
 
 /// Measures service mesh gateways beside each other.
 #[derive(Parser)]
@@ -104,8 +102,9 @@ fn compare(options: &Options) -> Result<()> {
     let tables = tables(&place, effort, &options.only)?;
     if let Some(file) = &options.markdown {
         let run = Run {
+            page: include_str!("../peers/page.md"),
             date: options.date.as_deref().unwrap_or_default(),
-            updraft: place.updraft.as_deref(),
+            versions: &versions::versions(place.updraft.as_deref()),
             rounds: effort.rounds,
             seconds: effort.window.as_secs_f64(),
             load: [before, report::load_average()],

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::child::{Child, LOADER, PROXY, START, TRY_AGAIN, free_address};
+use updraft_measure::child::{Child, LOADER, PROXY, START, TRY_AGAIN, free_address};
 use crate::client::{Caller, Visit};
 use crate::{authority, certificates};
 

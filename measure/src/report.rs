@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -64,8 +63,12 @@ pub fn cell(number: f64, digits: usize) -> String {
 
 /// What stands above the tables.
 pub struct Run<'a> {
+    /// The page, with `@DATE@`, `@MACHINE@`, `@VERSIONS@`, `@ROUNDS@`, `@SECONDS@`,
+    /// `@LOAD_BEFORE@` and `@LOAD_AFTER@` where these belong.
+    pub page: &'a str,
     pub date: &'a str,
-    pub updraft: Option<&'a Path>,
+    /// What was measured, with versions.
+    pub versions: &'a str,
     pub rounds: usize,
     pub seconds: f64,
     /// Load averages at the beginning and at the end.
@@ -78,10 +81,11 @@ pub fn write(file: &Path, run: &Run<'_>, tables: &[Table]) -> Result<()> {
     let by_hand = existing
         .find(BY_HAND)
         .map_or("Not judged yet.\n", |at| existing[at + BY_HAND.len()..].trim_start());
-    let mut page = include_str!("../peers/page.md")
+    let mut page = run
+        .page
         .replace("@DATE@", run.date)
         .replace("@MACHINE@", &machine())
-        .replace("@VERSIONS@", &versions(run.updraft))
+        .replace("@VERSIONS@", run.versions)
         .replace("@ROUNDS@", &run.rounds.to_string())
         .replace("@SECONDS@", &run.seconds.to_string())
         .replace("@LOAD_BEFORE@", &run.load[0])
@@ -108,35 +112,10 @@ fn machine() -> String {
     format!("{} × {model}, Linux {}", models.len(), kernel.trim())
 }
 
-fn versions(updraft: Option<&Path>) -> String {
-    let asked = |program: &Path, flag: &str| {
-        let output = Command::new(program).arg(flag).output().ok()?;
-        let text = [output.stdout, output.stderr].concat();
-        let line = String::from_utf8_lossy(&text).lines().next()?.to_owned();
-        line.split([' ', '/'])
-            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
-            .map(str::to_owned)
-    };
-    let version = |program: &str, flag| {
-        asked(Path::new(program), flag).unwrap_or_else(|| "of unknown version".to_owned())
-    };
-    let mut parts = vec![
-        format!("nginx {}", version("nginx", "-v")),
-        format!("HAProxy {}", version("haproxy", "-v")),
-        format!("OpenSSL {}", version("openssl", "version")),
-    ];
-    let lock = include_str!("../Cargo.lock");
-    for name in ["pingora", "openssl-src", "hyper", "h2", "rustls", "tokio"] {
-        let line = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
-        let version = line.and_then(|(_, rest)| rest.split('"').next());
-        parts.push(format!("{name} {}", version.unwrap_or_default()));
-    }
-    parts.extend(
-        updraft
-            .and_then(|program| asked(program, "--version"))
-            .map(|version| format!("Updraft {version}")),
-    );
-    parts.join(", ")
+/// The version of a package in the text of a `Cargo.lock`.
+pub fn locked<'a>(lock: &'a str, name: &str) -> &'a str {
+    let line = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
+    line.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -155,7 +134,9 @@ mod tests {
     fn the_part_by_hand_outlives_a_run() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let load = [String::new(), String::new()];
-        let run = Run { date: "2026-01-01", updraft: None, rounds: 1, seconds: 1.0, load };
+        let page = "@DATE@ @MACHINE@ @VERSIONS@ @ROUNDS@ @SECONDS@ @LOAD_BEFORE@ @LOAD_AFTER@\n";
+        let (date, versions) = ("2026-01-01", "all of them");
+        let run = Run { page, date, versions, rounds: 1, seconds: 1.0, load };
         let row = ("a".to_owned(), vec!["1".to_owned()]);
         let table = Table { title: "One".to_owned(), head: &["", "x"], rows: vec![row] };
         fs::write(file.path(), format!("stale line\n{BY_HAND}\n\nWe missed one.\n")).unwrap();
