@@ -49,20 +49,42 @@ fn built(cell: &'static OnceLock<Result<PathBuf, String>>, release: bool) -> Res
     }
 }
 
+/// Builds the program of a package of the examples beside the command `updraft`, in the
+/// profile of these tests.
+pub fn build_example(package: &str) -> Result<()> {
+    let _one_build_at_a_time = Turn::take("build")?;
+    let mut command = cargo_build(&target_folder()?, package);
+    if profile_folder()?.ends_with("release") {
+        command.arg("--release");
+    }
+    finished(command, package)
+}
+
+fn cargo_build(target: &Path, package: &str) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", package]);
+    command.current_dir(repository()).env("CARGO_TARGET_DIR", target);
+    command
+}
+
+fn finished(mut command: Command, package: &str) -> Result<()> {
+    let output = command.output().context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("{package} cannot be built:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
 fn build(release: bool) -> Result<PathBuf> {
     let _one_build_at_a_time = Turn::take("build")?;
     let target = target_folder()?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "updraft-cli", "--bin", "updraft"]);
+    let mut command = cargo_build(&target, "updraft-cli");
+    command.args(["--bin", "updraft"]);
     if release {
         command.arg("--release");
     }
-    command.current_dir(repository()).env("CARGO_TARGET_DIR", &target);
-    let output = command.output().context("cargo could not be started")?;
-    if !output.status.success() {
-        bail!("updraft cannot be built:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
+    finished(command, "updraft")?;
     let profile = if release { target.join("release") } else { profile_folder()? };
     Ok(profile.join("updraft"))
 }

@@ -13,7 +13,7 @@ mod turn;
 mod wait;
 pub mod zoo;
 
-pub use binary::{repository, target_folder};
+pub use binary::{build_example, repository, target_folder};
 pub use random::Random;
 pub use running::Running;
 pub use system::{Outcome, Row, TestSystem};

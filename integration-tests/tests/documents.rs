@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{TestSystem, Turn, repository};
+use integration_tests::{TestSystem, Turn, build_example, repository};
 
 /// Every `sh` block of a page, in order, as scripts.
 fn scripts(page: &Path) -> Result<Vec<String>> {
@@ -26,6 +26,8 @@ fn follow(system: &TestSystem, page: &str, blocks_min: usize) -> Result<()> {
     for script in scripts {
         let mut shell = system.bare("sh");
         shell.args(["-ec", &script]).current_dir(repository());
+        // What pages ask of cargo is in its cache: the repository is built from it.
+        shell.env("CARGO_NET_OFFLINE", "true");
         shell.env("PATH", format!("{}:{path}", programs.display()));
         system.finish(shell)?.expect(0)?;
     }
@@ -53,6 +55,85 @@ fn every_command_of_the_check_page_works_in_its_order() -> Result<()> {
     let system = TestSystem::at(&repository().join("examples/shop"))?;
     follow(&system, "docs/guide/check.md", 8)?;
     system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
+fn every_command_of_the_tutorial_works_in_its_order() -> Result<()> {
+    let _turn = Turn::take("notes")?;
+    let system = TestSystem::empty()?;
+    build_example("notes")?;
+    follow(&system, "docs/guide/tutorial.md", 8)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
+fn every_command_of_the_factor_pages_works() -> Result<()> {
+    let _turn = Turn::take("notes")?;
+    let system = TestSystem::empty()?;
+    build_example("notes")?;
+    for factor in ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"] {
+        follow(&system, &format!("docs/guide/factors/{factor}.md"), 1)?;
+    }
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
+fn each_block_of_the_tutorial_stands_in_the_finished_service() -> Result<()> {
+    let text = fs::read_to_string(repository().join("docs/guide/tutorial.md"))?;
+    let mut blocks = 0;
+    for block in text.split("\n```").skip(1).step_by(2) {
+        let (info, block) = block.split_once('\n').context("a block without an end")?;
+        let Some((_language, file)) = info.split_once(' ') else {
+            ensure!(info == "sh", "a block of `{info}` does not say in which file it is");
+            continue;
+        };
+        let source = fs::read_to_string(repository().join("examples/tutorial").join(file))
+            .with_context(|| file.to_owned())?;
+        let mut lines = source.lines();
+        for line in block.lines().filter(|line| !line.trim().is_empty()) {
+            ensure!(lines.any(|other| other == line), "{file} has no `{line}` there");
+        }
+        blocks += 1;
+    }
+    ensure!(blocks >= 12, "the tutorial has lost its blocks: {blocks}");
+    Ok(())
+}
+
+/// The variables of the chassis as a service declares them.
+fn chassis_variables(system: &TestSystem, process: &str) -> Result<BTreeSet<String>> {
+    let program = system.program().with_file_name("notes");
+    let mut explain = system.bare(program);
+    explain.args(["config", "explain", "--json", "--process", process]);
+    explain.env("DB_URL", "sqlite:notes.db").env("PORT", "8080");
+    let said: serde_json::Value = serde_json::from_str(&system.finish(explain)?.expect(0)?.stdout)?;
+    let variables = said["variables"].as_array().context("no variables")?;
+    let of_chassis = variables.iter().filter(|variable| variable["group"] == "chassis");
+    Ok(of_chassis.filter_map(|it| Some(it["variable"].as_str()?.to_owned())).collect())
+}
+
+#[test]
+fn each_variable_of_the_chassis_has_one_row_in_the_reference() -> Result<()> {
+    let system = TestSystem::empty()?;
+    build_example("notes")?;
+    let mut declared = chassis_variables(&system, "web")?;
+    declared.extend(chassis_variables(&system, "worker")?);
+    ensure!(declared.len() > 40, "too few variables: {declared:?}");
+    let pages = ["http", "health", "telemetry", "jobs", "cache"];
+    let mut rows = Vec::new();
+    for page in pages {
+        let text =
+            fs::read_to_string(repository().join("docs/reference").join(format!("{page}.md")))?;
+        let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+        rows.extend(cells.flat_map(|(names, _)| names.split('`').map(str::to_owned)));
+    }
+    let index = fs::read_to_string(repository().join("docs/reference/configuration.md"))?;
+    for variable in declared {
+        let times = rows.iter().filter(|row| **row == variable).count();
+        ensure!(times == 1, "{variable} has {times} rows in {pages:?}");
+        let named = index.contains(&format!("`{variable}`"));
+        ensure!(named, "configuration.md does not say where {variable} is described");
+    }
+    Ok(())
 }
 
 #[test]

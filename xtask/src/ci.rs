@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{instructions, output, repository, setup, tidy};
+use crate::{output, repository, setup, tidy};
 
 /// Runs every step in the order in which a mistake is cheapest to find.
 pub(crate) fn run() -> Result<()> {
@@ -17,22 +17,27 @@ pub(crate) fn run() -> Result<()> {
     own_step("tidy", "sizes, names, links, floors, licences", tidy::run)?;
     cargo_step(
         "lints",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        &[
+            &["clippy", "--workspace", "--all-targets", "--locked"],
+            CHASSIS_WHOLE,
+            &["--", "-D", "warnings"],
+        ]
+        .concat(),
         &[],
     )?;
     features()?;
     cargo_step("build", &["build", "--package", "updraft-cli", "--locked"], &[])?;
-    tests("tests", &["--workspace"])?;
+    tests("tests", &[&["--workspace"], CHASSIS_WHOLE].concat())?;
     tests("tests with every feature", &["--package", PUBLISHED, "--all-features"])?;
-    cargo_step("doc tests", &["test", "--workspace", "--locked", "--doc"], &[])?;
+    let doc_tests = ["test", "--workspace", "--locked", "--doc"];
+    cargo_step("doc tests", &[&doc_tests, CHASSIS_WHOLE].concat(), &[])?;
     // `--lib`: the command and the published crate are both called `updraft`, and
     // their pages would overwrite each other.
     cargo_step(
         "documentation",
-        &["doc", "--workspace", "--locked", "--no-deps", "--lib"],
+        &[&["doc", "--workspace", "--locked", "--no-deps", "--lib"], CHASSIS_WHOLE].concat(),
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
-    own_step("instructions", "of the hot paths of updraft-resilience", instructions::run)?;
     if cargo_has("deny") {
         cargo_step(
             "licences and sources",
@@ -48,8 +53,12 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The crate whose features others choose.
+/// The crate of policies, whose features others choose.
 const PUBLISHED: &str = "updraft-resilience";
+
+/// The chassis with all that it can do. Every step says it alike, so that what they share is
+/// compiled once.
+const CHASSIS_WHOLE: &[&str] = &["--features", "updraft/full,updraft/testing"];
 
 /// Features only add: the crate stands with none of them and with all.
 fn features() -> Result<()> {
@@ -62,7 +71,7 @@ fn features() -> Result<()> {
         words.extend(["--", "-D", "warnings"]);
         cargo_step(name, &words, &[])?;
     }
-    Ok(())
+    cargo_step("the bare chassis", &["check", "--package", "updraft", "--locked", "--lib"], &[])
 }
 
 fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
@@ -75,8 +84,11 @@ fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
 
 /// Tests build the shop, and the command as users have it: what they look at does not depend on
 /// how well it is optimized.
-const QUICKLY_BUILT: &[(&str, &str)] =
-    &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")];
+const QUICKLY_BUILT: &[(&str, &str)] = &[
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+];
 
 /// Takes the measurements, which are no part of the gate: they want a quiet machine.
 pub(crate) fn bench() -> Result<()> {
@@ -134,5 +146,13 @@ pub(crate) fn require_components() -> Result<()> {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository::root());
+    if env::var_os("CI").is_some() {
+        command.envs(BUILT_ONCE);
+    }
     command
 }
+
+/// What a machine that builds once and throws it away does without: parts of crates that could
+/// be used again, and lines for debuggers.
+const BUILT_ONCE: [(&str, &str); 2] =
+    [("CARGO_INCREMENTAL", "0"), ("CARGO_PROFILE_DEV_DEBUG", "none")];

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{ci, output};
+use crate::{ci, output, repository};
 
 /// A program that tests start, and the Debian package that brings it.
 struct Tool {
@@ -60,9 +60,15 @@ impl std::error::Error for Lacking {}
 /// Installs what is missing, or says which command does.
 pub(crate) fn run() -> Result<()> {
     ci::require_components()?;
+    debian_packages()?;
+    s3_server()?;
+    output::line("  everything that the tests need is installed");
+    Ok(())
+}
+
+fn debian_packages() -> Result<()> {
     let missing = missing();
     if missing.is_empty() {
-        output::line("  everything that the tests need is installed");
         return Ok(());
     }
     for tool in &missing {
@@ -76,6 +82,41 @@ pub(crate) fn run() -> Result<()> {
     let still: Vec<_> = self::missing().iter().map(|tool| tool.program).collect();
     ensure!(still.is_empty(), "still missing after the installation: {}", still.join(", "));
     Ok(())
+}
+
+/// Plays S3. Debian has no server that does.
+const S3: &str = "moto[s3,server]==5.2.1";
+
+/// Makes the Python environment below the target folder in which the tests of blobs find S3.
+fn s3_server() -> Result<()> {
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| "target".into());
+    let folder = repository::root().join(target).join("s3");
+    let (made, python) = (folder.join("made-from"), folder.join("bin/python3"));
+    if fs::read_to_string(&made).is_ok_and(|made| made == S3) {
+        return Ok(());
+    }
+    output::line(&format!("  {S3} of PyPI into {}", folder.display()));
+    let words: [(&str, &[&str]); 2] =
+        [("venv", &["--clear"]), ("pip", &["install", "--quiet", "--disable-pip-version-check"])];
+    for (module, options) in words {
+        let mut command =
+            Command::new(if module == "venv" { Path::new("python3") } else { &python });
+        command.args(["-m", module]).args(options).stdin(Stdio::null());
+        if module == "venv" {
+            command.arg(&folder)
+        } else {
+            command.arg(S3)
+        };
+        let status = command.status().context("python3 could not be started")?;
+        if !status.success() {
+            bail!(Lacking(format!(
+                "the tests of blobs need {S3} in {}: python3 -m {module} failed ({status})",
+                folder.display()
+            )));
+        }
+    }
+    fs::write(&made, S3).with_context(|| format!("{} could not be written", made.display()))
 }
 
 fn advice(packages: &[&str]) -> String {

@@ -9,12 +9,9 @@ mod histogram;
 mod otlp;
 mod outcome;
 mod registry;
-mod request_id;
 mod span;
 mod table;
 mod tap;
-mod trace;
-mod trace_state;
 
 pub use access_log::EventSink;
 pub(crate) use access_log::{AccessLog, AccessRecord};
@@ -27,9 +24,8 @@ pub(crate) use exposition::Format;
 pub(crate) use outcome::{CodeClass, RetryReason};
 pub(crate) use outcome::{Limit, NoProxyHeader, Outcome, Refused, Unrouted};
 pub(crate) use registry::Registry;
-pub(crate) use request_id::RequestId;
 pub(crate) use span::{Span, SpanKind, SpanQueue};
 pub(crate) use tap::{TapSubscription, shown};
 #[cfg(any(test, fuzzing))]
-pub(crate) use trace::TraceContext;
-pub(crate) use trace::{Hop, Sampling};
+pub(crate) use updraft_trace::TraceContext;
+pub(crate) use updraft_trace::{Hop, RequestId, Sampling};

@@ -43,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) instruments: bool,
 }
 
+/// The share of the traces that begin at a gateway that is recorded: 10 %.
+const SAMPLING: Sampling = Sampling::per_million(100_000);
+
 /// The names of the gate's rules, by their number.
 static RULES: [&str; Rule::ALL.len()] = {
     let mut names = [""; Rule::ALL.len()];
@@ -71,7 +74,7 @@ impl Shared {
             identities,
             pseudonym,
             telemetry: ArcSwap::default(),
-            sampling: Sampling::default(),
+            sampling: SAMPLING,
             edges: ArcSwap::default(),
             pools: Mutex::default(),
             instruments,

@@ -2,12 +2,33 @@
 //! connected, and every problem is in one report: nobody should learn of six wrong
 //! variables in six restarts.
 
+mod bounds;
+mod declared;
+mod environment;
+mod example;
+mod explain;
+mod fingerprint;
+mod near;
+mod report;
+mod secret;
+mod shared;
 mod value;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::ffi::OsString;
 
-pub use value::{Level, Variable};
+use crate::app::{App, Field, FieldSpec};
+use crate::process::{Kind, Platform};
+
+pub use bounds::{Bounded, Bounds, BoundsError};
+pub(crate) use declared::{Declared, Group, Outcome};
+pub use report::ConfigReport;
+pub use secret::{Secret, SecretError};
+pub(crate) use shared::REPLICAS;
+pub use value::{ByteSize, Level, Variable};
+
+use declared::Origin;
+use environment::{Environment, Found};
+use report::Problem;
 
 /// Reads variables, and remembers each that is wrong.
 ///
@@ -31,11 +52,19 @@ pub use value::{Level, Variable};
 ///     Ok(Settings { pricing: pricing?, patience: patience? })
 /// }
 /// ```
+///
+/// A variable that is there and empty counts as not set. Instead of `NAME` there may be
+/// `NAME_FILE`, which names a file of at most 64 KiB with the text; one line feed at its end
+/// is not part of the text.
 #[derive(Debug)]
 pub struct Config {
-    environment: BTreeMap<String, String>,
+    environment: Environment,
+    /// The field of an `App` that is being read; without one it is the chassis that reads.
+    field: Option<(Group, FieldSpec)>,
     declared: Vec<Declared>,
-    problems: Vec<ConfigProblem>,
+    problems: Vec<Problem>,
+    /// Variables by which a platform tells replicas of one release apart.
+    per_process: Vec<&'static str>,
 }
 
 /// A variable is missing or malformed; the [`Config`] has it in its report.
@@ -43,37 +72,68 @@ pub struct Config {
 #[error("the configuration is not valid")]
 pub struct Invalid(());
 
-/// A variable that the process reads, for its help text.
-#[derive(Clone, Debug)]
-pub(crate) struct Declared {
-    pub(crate) variable: &'static str,
-    pub(crate) expected: &'static str,
-    pub(crate) default: Option<String>,
-    pub(crate) about: &'static str,
-    pub(crate) required: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ConfigProblem {
-    variable: &'static str,
-    wrong: String,
-    expected: &'static str,
-    about: &'static str,
+/// What holds when a variable is not set.
+enum Otherwise<T> {
+    /// The process cannot run.
+    Required,
+    Nothing,
+    Value(T),
+    /// A text that is read as if it were set.
+    Text(&'static str),
 }
 
 impl Config {
-    /// The environment of this process. Variables that are not Unicode count as missing.
+    /// The environment of this process.
     pub(crate) fn from_env() -> Self {
-        Self::from_variables(std::env::vars_os().filter_map(|(variable, value)| {
-            Some((variable.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::from_os_variables(std::env::vars_os())
     }
 
     /// A configuration of these variables, for tests of a service's own settings.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        // `PORT=` in a shell means "not set" to most people.
-        let environment = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Self { environment, declared: Vec::new(), problems: Vec::new() }
+        let os = |(name, value): (String, String)| (name.into(), value.into());
+        Self::from_os_variables(variables.into_iter().map(os))
+    }
+
+    /// A configuration of these variables, which need not be Unicode.
+    pub fn from_os_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self {
+            environment: Environment::new(variables),
+            field: None,
+            declared: Vec::new(),
+            problems: Vec::new(),
+            per_process: Vec::new(),
+        }
+    }
+
+    /// Whether the declarations of `A` are sound: each default can be read and is within its
+    /// own bounds, and no variable is one of the chassis. For a test of each service; a
+    /// process that starts finds the same.
+    ///
+    /// ```
+    /// use updraft::{App, Config};
+    ///
+    /// /// What the greeter reads from its environment.
+    /// #[derive(App)]
+    /// struct Greeter {
+    ///     /// How often visitors are greeted
+    ///     #[env(default = 3, range = 1..=10)]
+    ///     times: u16, // TIMES
+    /// }
+    ///
+    /// Config::declarations_of::<Greeter>()?;
+    /// # Ok::<(), updraft::ConfigReport>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every declaration that is not.
+    pub fn declarations_of<A: App>() -> Result<(), ConfigReport> {
+        let mut config = Self::from_variables([]);
+        // What is required is missing here, which is no fault of its declaration.
+        let _platform = Platform::read(&mut config, Kind::Web);
+        let _parsed = A::read(&mut config);
+        config.problems.retain(|problem| problem.is_of_declaration);
+        config.report().map_or(Ok(()), Err)
     }
 
     /// A variable without which the process cannot run.
@@ -86,10 +146,10 @@ impl Config {
         variable: &'static str,
         about: &'static str,
     ) -> Result<T, Invalid> {
-        self.declare::<T>(variable, about, None, true);
-        match self.read(variable, about)? {
+        match self.read(variable, about, Otherwise::Required)? {
             Some(value) => Ok(value),
-            None => Err(self.problem::<T>(variable, about, "is not set".to_owned())),
+            // It has been reported: this one is for a report that could not tell of it.
+            None => Err(Invalid(())),
         }
     }
 
@@ -103,8 +163,7 @@ impl Config {
         variable: &'static str,
         about: &'static str,
     ) -> Result<Option<T>, Invalid> {
-        self.declare::<T>(variable, about, None, false);
-        self.read(variable, about)
+        self.read(variable, about, Otherwise::Nothing)
     }
 
     /// A variable with a default.
@@ -118,8 +177,46 @@ impl Config {
         default: T,
         about: &'static str,
     ) -> Result<T, Invalid> {
-        self.declare::<T>(variable, about, Some(default.show()), false);
-        Ok(self.read(variable, about)?.unwrap_or(default))
+        self.read(variable, about, Otherwise::Value(default))?.ok_or(Invalid(()))
+    }
+
+    /// The variable of a field of an `App`.
+    pub(crate) fn field<T: Variable>(
+        &mut self,
+        variable: &'static str,
+        spec: &FieldSpec,
+    ) -> Result<T, Invalid> {
+        match spec.default {
+            Some(default) => {
+                self.read(variable, spec.about, Otherwise::Text(default))?.ok_or(Invalid(()))
+            }
+            None => self.require(variable, spec.about),
+        }
+    }
+
+    /// Reads a field of an [`App`]: what `#[derive(App)]` calls for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`]; the report says what is wrong.
+    pub fn app_field<F: Field>(&mut self, spec: &FieldSpec) -> Result<F::Parsed, Invalid> {
+        let group = if F::ATTACHED { Group::Attachment } else { Group::Service };
+        let before = self.field.replace((group, *spec));
+        let parsed = F::read(self, spec);
+        self.field = before;
+        parsed
+    }
+
+    /// Names variables by which a platform tells replicas of one release apart, such as
+    /// `PORT`: they are no part of the release.
+    pub(crate) fn per_process(&mut self, variables: &'static [&'static str]) {
+        self.per_process.extend(variables);
+    }
+
+    /// What follows `prefix` in the names of variables that are set.
+    pub(crate) fn names_below(&self, prefix: &str) -> Vec<String> {
+        let below = |name: &str| name.strip_prefix(prefix).map(str::to_owned);
+        self.environment.names().filter_map(below).collect()
     }
 
     pub(crate) fn declared(&self) -> &[Declared] {
@@ -128,106 +225,145 @@ impl Config {
 
     /// The report of all problems; `None` when there are none.
     pub fn report(&self) -> Option<ConfigReport> {
-        let problems = self.problems.clone();
-        (!problems.is_empty()).then_some(ConfigReport { problems })
+        (!self.problems.is_empty())
+            .then(|| ConfigReport::new(self.problems.clone(), self.near_misses()))
     }
 
+    /// Reads one variable, and declares it.
     fn read<T: Variable>(
         &mut self,
         variable: &'static str,
         about: &'static str,
+        otherwise: Otherwise<T>,
     ) -> Result<Option<T>, Invalid> {
-        let Some(text) = self.environment.get(variable) else { return Ok(None) };
-        match T::parse(text) {
-            Ok(value) => Ok(Some(value)),
-            Err(wrong) => Err(self.problem::<T>(variable, about, wrong)),
+        let mut declared = Declared::of::<T>(variable, about, self.field.as_ref());
+        declared.required = matches!(otherwise, Otherwise::Required);
+        declared.default = match &otherwise {
+            Otherwise::Value(value) => Some(declared.shown(value)),
+            Otherwise::Text(text) => T::parse(text).ok().map(|value| declared.shown(&value)),
+            Otherwise::Required | Otherwise::Nothing => None,
+        };
+        let unsound = self.unsound(&declared, &otherwise);
+        let found = self
+            .environment
+            .find(variable, |file| self.declared.iter().any(|declared| declared.variable == file));
+        let read = self.value(&mut declared, found, otherwise);
+        if let (Ok(_), Some(wrong)) = (&read, unsound) {
+            let mut problem = declared.problem(wrong);
+            problem.is_of_declaration = true;
+            declared.outcome = Outcome::Wrong;
+            return Err(self.conclude(declared, Some(problem)));
+        }
+        match read {
+            Ok(value) => {
+                self.conclude(declared, None);
+                Ok(value)
+            }
+            Err(problem) => Err(self.conclude(declared, Some(problem))),
         }
     }
 
-    fn declare<T: Variable>(
-        &mut self,
-        variable: &'static str,
-        about: &'static str,
-        default: Option<String>,
-        required: bool,
-    ) {
-        self.declared.push(Declared { variable, expected: T::EXPECTED, default, about, required });
+    fn value<T: Variable>(
+        &self,
+        declared: &mut Declared,
+        found: Found,
+        otherwise: Otherwise<T>,
+    ) -> Result<Option<T>, Problem> {
+        let (text, file) = match found {
+            Found::Text(text) => (text, None),
+            Found::File { text, path } => (text, Some(path)),
+            Found::Wrong(wrong) => {
+                declared.outcome = Outcome::Wrong;
+                return Err(declared.problem(wrong.to_owned()));
+            }
+            Found::WrongFile(wrong) => {
+                declared.outcome = Outcome::Wrong;
+                return Err(declared.file_problem(&wrong.to_string()));
+            }
+            Found::Nothing => return declared.without(otherwise),
+        };
+        let parsed = declared.admit(&text).and_then(|()| T::parse(&text));
+        match parsed {
+            Ok(value) => {
+                let origin = if file.is_some() { Origin::File } else { Origin::Environment };
+                let value = match &file {
+                    Some(path) => value.of_file(path),
+                    None => value,
+                };
+                let shown = declared.shown(&value);
+                declared.outcome = Outcome::Value { shown, origin };
+                Ok(Some(value))
+            }
+            Err(wrong) => {
+                declared.outcome = Outcome::Wrong;
+                Err(match file {
+                    Some(_) => declared.file_problem(&format!("names a file whose text {wrong}")),
+                    None => declared.problem(wrong),
+                })
+            }
+        }
     }
 
-    fn problem<T: Variable>(
+    /// What is wrong with the declaration itself, whatever the environment says.
+    fn unsound<T: Variable>(
+        &self,
+        declared: &Declared,
+        otherwise: &Otherwise<T>,
+    ) -> Option<String> {
+        let reads_it_too = |other: &&Declared| {
+            other.variable == declared.variable
+                && (other.group, other.field) != (declared.group, declared.field)
+        };
+        if self.declared.iter().any(|other| reads_it_too(&other)) {
+            let who = match declared.group {
+                Group::Chassis => "a field of the App",
+                Group::Service | Group::Attachment => "the chassis or another field",
+            };
+            return Some(format!("is read by {who} too: give the field another `name`"));
+        }
+        if let Err(wrong) = declared.bounds.map_or(Ok(()), |bounds| bounds.sound()) {
+            return Some(wrong.to_owned());
+        }
+        let Otherwise::Text(default) = otherwise else { return None };
+        let read = declared.admit(default).and_then(|()| T::parse(default).map(drop));
+        read.err().map(|wrong| format!("has a default that {wrong}"))
+    }
+
+    /// Records what is wrong with a variable beyond what its own text can show.
+    pub(crate) fn problem<T: Variable>(
         &mut self,
         variable: &'static str,
         about: &'static str,
         wrong: String,
     ) -> Invalid {
-        self.problems.push(ConfigProblem { variable, wrong, expected: T::EXPECTED, about });
+        let declared = Declared::of::<T>(variable, about, self.field.as_ref());
+        let problem = declared.problem(wrong);
+        for declared in self.declared.iter_mut().filter(|it| it.variable == variable) {
+            declared.outcome = Outcome::Wrong;
+        }
+        self.conclude(declared, Some(problem))
+    }
+
+    /// Takes a declaration in, and the one problem with it.
+    fn conclude(&mut self, declared: Declared, problem: Option<Problem>) -> Invalid {
+        if let Some(problem) = problem
+            && self.problems.iter().all(|other| other.variable != problem.variable)
+        {
+            self.problems.push(problem);
+        }
+        if self.declared.iter().all(|other| other.variable != declared.variable) {
+            self.declared.push(declared);
+        }
         Invalid(())
     }
 }
 
-/// Every variable that is wrong, why, and what it should be. Never a value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigReport {
-    problems: Vec<ConfigProblem>,
-}
-
-impl fmt::Display for ConfigReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.problems.len();
-        let noun = if count == 1 { "variable is" } else { "variables are" };
-        write!(f, "{count} environment {noun} wrong")?;
-        for problem in &self.problems {
-            let ConfigProblem { variable, wrong, expected, about } = problem;
-            write!(f, "\n\n  {variable} {wrong}\n    it is {about}\n    set it to {expected}")?;
-        }
-        Ok(())
-    }
-}
+/// What is shown instead of a secret.
+pub(crate) const SECRET: &str = "[secret]";
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn config(variables: &[(&str, &str)]) -> Config {
-        Config::from_variables(
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
-    }
-
-    #[test]
-    fn a_default_holds_when_the_variable_is_missing_or_empty() {
-        for variables in [&[][..], &[("SPAN", "")][..]] {
-            let span = config(variables).or("SPAN", Duration::from_secs(5), "a span");
-            assert_eq!(span, Ok(Duration::from_secs(5)));
-        }
-    }
-
-    #[test]
-    fn a_malformed_optional_variable_is_not_taken_for_a_missing_one() {
-        let mut config = config(&[("COUNT", "many")]);
-        assert!(config.optional::<u16>("COUNT", "a count").is_err());
-        assert!(config.report().is_some());
-    }
-
-    #[test]
-    fn a_report_names_every_problem_and_no_value() {
-        let mut config = config(&[
-            ("COUNT", "canary-1"),
-            ("SPAN", "canary-2"),
-            ("DB_URL", "postgres://user:canary-3@host/db?password=canary-4"),
-            ("PEER_URL", "http://user:canary-5@host"),
-        ]);
-        config.require::<u16>("COUNT", "a count").unwrap_err();
-        config.or("SPAN", Duration::ZERO, "a span").unwrap_err();
-        config.require::<crate::SqlUrl>("DB_URL", "the database").unwrap_err();
-        config.require::<crate::ServiceUrl>("PEER_URL", "a peer").unwrap_err();
-        config.require::<String>("MISSING", "a text").unwrap_err();
-        let report = config.report().unwrap().to_string();
-        for variable in ["COUNT", "SPAN", "DB_URL", "PEER_URL", "MISSING"] {
-            assert!(report.contains(variable), "{report}");
-        }
-        assert!(!report.contains("canary"), "{report}");
-    }
-}
+#[path = "config_laws.rs"]
+mod laws;
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

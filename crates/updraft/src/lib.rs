@@ -5,75 +5,107 @@
 //! connected, and a signal drains the process without losing a request or a job.
 //!
 //! ```no_run
-//! use std::process::ExitCode;
 //! use updraft::http::{Router, get};
-//! use updraft::{BoxError, Config, Context, Invalid};
+//! use updraft::{Api, App, Ctx, Exit};
 //!
-//! #[derive(Clone)]
-//! struct Settings {
-//!     greeting: String,
+//! /// What the greeter reads from its environment.
+//! #[derive(App)]
+//! struct Greeter {
+//!     /// What visitors are told
+//!     #[env(default = "hello")]
+//!     greeting: String, // GREETING
 //! }
 //!
-//! impl Settings {
-//!     fn read(config: &mut Config) -> Result<Self, Invalid> {
-//!         let greeting = config.or("GREETING", "hello".to_owned(), "what visitors are told");
-//!         Ok(Self { greeting: greeting? })
-//!     }
+//! async fn greet(app: Ctx<Greeter>) -> String {
+//!     app.greeting.clone()
 //! }
 //!
-//! async fn web(settings: Settings, _context: Context) -> Result<Router, BoxError> {
-//!     Ok(Router::new().route("/", get(|| async move { settings.greeting })))
-//! }
-//!
-//! async fn worker(_settings: Settings, context: Context) -> Result<(), BoxError> {
-//!     let stop = context.stop();
-//!     context.run("sweeper", async move {
-//!         stop.requested().await;
-//!         Ok(())
-//!     });
-//!     Ok(())
-//! }
-//!
-//! fn main() -> ExitCode {
-//!     updraft::service("greeter", Settings::read).web("web", web).worker("worker", worker).main()
+//! fn main() -> Exit {
+//!     updraft::service!(Greeter).api(Api::new().router(Router::new().route("/", get(greet)))).main()
 //! }
 //! ```
 
+// `#[derive(App)]` names this crate as its users do; our own tests use it too.
+#[cfg(test)]
+extern crate self as updraft;
+
+mod admin;
+mod api;
+mod app;
+mod attachment;
+mod auth;
+mod blobs;
+mod cache;
 mod client;
+mod clock;
 mod config;
+mod contract;
+mod cron;
 mod drain;
+mod health;
+pub mod http;
+mod jobs;
 mod log;
+mod metrics;
 mod migration;
+#[cfg(doctest)]
+mod pages;
 mod problem;
 mod process;
 mod queue;
+mod release;
 mod service;
-mod sql;
+pub mod sql;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod trace;
+mod watchdog;
 mod web;
 
-pub use client::{Call, CallError, Client, Reply, ServiceUrl};
-pub use config::{Config, ConfigReport, Invalid, Level, Variable};
+pub use api::{Api, ApiFault, Declaration, Input, Method, Operation, Output, Received};
+pub use app::{App, Ctx, Field, FieldSpec};
+pub use attachment::{AttachError, Attaching};
+pub use auth::{Caller, Claims, ClaimsError};
+pub use blobs::{Blob, BlobError, BlobInfo, BlobVersion, Blobs, BlobsParsed, BlobsUrl};
+pub use cache::{Cache, CacheError, CacheUrl};
+pub use client::{Call, CallError, Callee, Client, Reply, ServiceUrl, Untyped};
+pub use config::{
+    Bounded, Bounds, BoundsError, ByteSize, Config, ConfigReport, Invalid, Level, Secret,
+    SecretError, Variable,
+};
+pub use contract::Shape;
+pub use cron::{Fire, Missed, Overlap, Schedule, ScheduleError};
 pub use drain::Stop;
-pub use migration::{MigrateError, Migration};
-pub use problem::Problem;
-pub use process::Context;
-pub use queue::{Attempt, EnqueueError, Queue, QueueCounts, QueueError, QueueUrl, Worker};
-pub use service::{Service, service};
-pub use sql::{Sql, SqlOpenError, SqlUrl};
+pub use health::Condition;
+pub use jobs::{Job, JobBackoff, JobError, JobPolicy, Jobs, Run, Scheduled};
+pub use log::{InvalidLogLevel, LogControl, LogLevel, Redacted};
+pub use metrics::{Counter, Gauge, Histogram, Instrument, Instruments, Labelled, Measured, Meter};
+pub use migration::{MigrateError, Migration, SchemaState};
+pub use problem::{Error, Fault, Problem, ProblemDetails, ProblemKind};
+pub use queue::{
+    Attempt, EnqueueError, Enqueued, JobRecord, JobState, Queue, QueueCounts, QueueError, QueueUrl,
+    Retried, StoreError,
+};
+pub use release::Release;
+pub use service::Service;
+pub use sql::{Sql, SqlError, SqlOpenError, SqlUrl};
+#[cfg(feature = "testing")]
+pub use updraft_macros::test;
+pub use updraft_macros::{
+    App, Job, Problem, Variable, client, delete, get, migrations, patch, post, put, release,
+};
+pub use {garde, schemars};
+
+/// What the code is made of that [`client!`] writes.
+#[doc(hidden)]
+pub mod contract_types {
+    pub use crate::client::segment;
+    pub use {jiff, serde, serde_json, uuid};
+}
+
+/// What `main` returns.
+pub type Exit = std::process::ExitCode;
 
 /// Any error, at the seams where a service's own code meets the chassis.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a handler needs of HTTP.
-pub mod http {
-    pub use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-    pub use axum::Router;
-    pub use axum::extract::{Json, Path, Query, State};
-    pub use axum::response::{Html, IntoResponse, Response};
-    pub use axum::routing::{get, post};
-}
-
-/// The example of the README is compiled too.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

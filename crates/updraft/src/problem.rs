@@ -1,92 +1,78 @@
-//! Failures as RFC 9457 problem documents, so that every service answers errors alike.
+//! Failures as RFC 9457 problem documents, so that every service answers errors alike: the
+//! document, the enums that become one, and the errors that a caller learns nothing of.
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+mod details;
+mod error;
+mod kind;
+mod received;
 
-use crate::BoxError;
+pub(crate) use details::PROBLEM_JSON;
+pub use details::ProblemDetails;
+pub use error::{Error, Fault};
+pub use kind::ProblemKind;
 
-/// The media type of a problem document.
-pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+use crate::contract::Shape;
 
-/// A failed request, told to its caller.
+/// What can go wrong in an operation, told to its caller. Derive it for an enum.
 ///
 /// ```
-/// use updraft::Problem;
-/// use updraft::http::StatusCode;
+/// use updraft::{Error, Problem};
 ///
-/// let problem = Problem::new(StatusCode::CONFLICT).detail("an invoice with this number exists");
+/// /// Why an invoice was not created.
+/// #[derive(Problem)]
+/// enum CreateError {
+///     /// An invoice with this number exists
+///     ///
+///     /// The number {number} is taken.
+///     #[problem(409)]
+///     Duplicate { number: String },
+///     /// Too many invoices at once
+///     #[problem(429, retry_after = 5)]
+///     TooMany,
+///     #[problem(500)]
+///     Internal(#[from] Error),
+/// }
+///
+/// let details = CreateError::Duplicate { number: "A-7".to_owned() }.into_details();
+/// let document: serde_json::Value = serde_json::to_value(&details).unwrap();
+/// assert_eq!(document["status"], 409);
+/// assert_eq!(document["detail"], "The number A-7 is taken.");
+/// assert_eq!(document["number"], "A-7");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    status: StatusCode,
-    detail: Option<String>,
-    retry_after_s: Option<u32>,
+///
+/// The first paragraph of a variant's doc comment is the title of the problem, the second its
+/// detail, where `{field}` is the field of this name. Named fields become members of the
+/// document. What is declared here is also what the contract says of the operation.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a problem",
+    label = "cannot be told to a caller",
+    note = "derive `Problem` for an enum, or use `updraft::Error` (500, and the body says nothing) or `updraft::ProblemDetails`"
+)]
+pub trait Problem: Sized {
+    /// The document for the caller. What is not for the caller is logged here.
+    fn into_details(self) -> ProblemDetails;
+
+    /// Tells the contract each kind of problem that [`into_details`](Self::into_details) can
+    /// give.
+    fn describe(shape: &mut Shape<'_>);
 }
 
-/// The members of the document.
-#[derive(Serialize)]
-struct Document<'a> {
-    title: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+/// Any problem: the contract says nothing of its kinds but that it is a problem document.
+impl Problem for ProblemDetails {
+    fn into_details(self) -> ProblemDetails {
+        self
+    }
+
+    fn describe(_: &mut Shape<'_>) {}
 }
 
-impl Problem {
-    /// A problem of this status; its title is the status's own reason.
-    pub fn new(status: StatusCode) -> Self {
-        Self { status, detail: None, retry_after_s: None }
+/// A fault of the service: logged with its chain, and the caller gets a bare 500.
+impl Problem for Error {
+    fn into_details(self) -> ProblemDetails {
+        ProblemDetails::internal(self.into_inner())
     }
 
-    /// Says what is wrong with this request, and what would be right.
-    #[must_use]
-    pub fn detail(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
-    }
-
-    /// Tells the caller after how many seconds to try again.
-    #[must_use]
-    pub fn retry_after(self, seconds: u32) -> Self {
-        Self { retry_after_s: Some(seconds), ..self }
-    }
-
-    /// A fault of this service: it is logged here with its whole chain, and the caller
-    /// learns nothing but that it happened.
-    pub fn internal(error: impl Into<BoxError>) -> Self {
-        let error = error.into();
-        tracing::error!(error = &*error as &dyn std::error::Error, "the request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for Problem {
-    /// So that `?` in a handler is right for faults of the service itself.
-    fn from(error: E) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let document = Document {
-            title: self.status.canonical_reason().unwrap_or("Unknown"),
-            status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-        };
-        let text = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(text));
-        *response.status_mut() = self.status;
-        response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+    fn describe(shape: &mut Shape<'_>) {
+        shape.problem(&ProblemKind::INTERNAL);
     }
 }

@@ -1,31 +1,54 @@
 //! The life of one process: start, serve, drain, exit. Whatever runs in the background is
 //! owned here, so that nothing dies unseen and nothing is forgotten at the end.
 
+mod closers;
 mod components;
+#[cfg(feature = "testing")]
+mod rehearsal;
+mod running;
 mod signals;
+mod supervisor;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
 
 use crate::BoxError;
-use crate::config::{Config, Invalid, Level};
-use crate::drain::{Drain, DrainBudget, Phase, Stop};
-use crate::service::Kind;
-use crate::web::{Limits, Web};
+use crate::admin::AdminAddress;
+use crate::attachment::{AttachError, Attached};
+use crate::auth::{Auth, AuthSettings};
+use crate::config::{Config, Invalid, REPLICAS};
+use crate::drain::{DrainBudget, Stop};
+use crate::health::{Checks, Condition, Health, Needs};
+use crate::metrics::Metrics;
+use crate::telemetry::{self, TelemetryHandle};
+use crate::watchdog::{self, Delays};
+use crate::web::{Wanted, Web, WebSettings};
+use closers::Closers;
 use components::Components;
+#[cfg(feature = "testing")]
+pub(crate) use rehearsal::Rehearsal;
+use running::Process;
 use signals::Signals;
+use supervisor::Life;
+pub(crate) use supervisor::supervise;
 
-/// Connections held at once, unless `MAX_CONNECTIONS` says otherwise.
-const CONNECTIONS: NonZeroU32 = NonZeroU32::new(1024).expect("it is above 0");
+/// Jobs that a worker has in hand at once, unless `JOBS_CONCURRENCY` says otherwise.
+const JOBS_CONCURRENCY: NonZeroU32 = NonZeroU32::new(4).expect("it is above 0");
 
-/// The largest request body, unless `MAX_BODY_BYTES` says otherwise.
-const BODY_BYTES: NonZeroU32 = NonZeroU32::new(1024 * 1024).expect("it is above 0");
+/// What a process is, which decides what it needs of the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Web,
+    Worker,
+    Task,
+    /// A task that answers on standard output, where its log would be in the way.
+    Question,
+}
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -47,27 +70,32 @@ pub(crate) enum Outcome {
 }
 
 /// What every process reads from the environment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Platform {
-    address: Option<SocketAddr>,
-    limits: Limits,
+    web: WebSettings,
     budget: DrainBudget,
-    pub(crate) level: Level,
+    admin: Option<AdminAddress>,
+    /// Health is also answered beside the routes of the service.
+    health_on_port: bool,
+    checks: Checks,
+    /// From one look of the watchdog to the next; zero: it does not look.
+    watchdog: Duration,
+    /// How long the platform waits before it kills.
+    termination_grace: Option<Duration>,
+    pub(crate) telemetry: telemetry::Settings,
+    pub(crate) jobs_concurrency: NonZeroU32,
+    auth: AuthSettings,
 }
 
 impl Platform {
     pub(crate) fn read(config: &mut Config, kind: Kind) -> Result<Self, Invalid> {
-        let about = "the TCP port to listen on";
-        let port = match kind {
-            Kind::Web => config.require("PORT", about).map(Some),
-            Kind::Worker => config.optional("PORT", about),
-            Kind::Task => Ok(None),
+        config.per_process(&["ADMIN_HOST", "ADMIN_PORT", "HOST", "LISTEN", "PORT", REPLICAS]);
+        let wanted = match kind {
+            Kind::Web => Wanted::Yes,
+            Kind::Worker => Wanted::IfAsked,
+            Kind::Task | Kind::Question => Wanted::No,
         };
-        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let host = config.or("HOST", localhost, "the address to listen on");
-        let connections =
-            config.or("MAX_CONNECTIONS", CONNECTIONS, "how many connections are held at once");
-        let body = config.or("MAX_BODY_BYTES", BODY_BYTES, "the largest request body");
+        let web = WebSettings::read(config, wanted);
         // Somebody at a terminal has no load balancer that must learn of the drain first.
         let delay = if std::io::IsTerminal::is_terminal(&std::io::stdout()) { 0 } else { 5 };
         let delay = config.or(
@@ -80,57 +108,183 @@ impl Platform {
             Duration::from_secs(25),
             "how long the process may take to end, with DRAIN_DELAY",
         );
-        let level = config.or("LOG_LEVEL", Level(tracing::Level::INFO), "how much is logged");
-        let (port, host): (Option<u16>, IpAddr) = (port?, host?);
+        let admin = AdminAddress::read(config, kind);
+        let health_on_port =
+            config.or("HEALTH_ON_PORT", true, "whether health is answered on PORT too");
+        let interval = config.or(
+            "HEALTH_INTERVAL",
+            Duration::from_secs(5),
+            "how often attachments are checked",
+        );
+        let needs = config.or(
+            "READY_NEEDS",
+            Needs::default(),
+            "the attachments without which the process is not ready",
+        );
+        let watchdog = config.or(
+            "WATCHDOG_INTERVAL",
+            Duration::from_secs(5),
+            "how often the watchdog looks; a process that is stuck three times is not live; 0s: never",
+        );
+        let termination_grace = config.optional(
+            "TERMINATION_GRACE",
+            "how long the platform waits from its signal to its kill, when it says so",
+        );
+        let one = NonZeroU32::MIN;
+        let replicas = config.or(REPLICAS, one, "how many processes of each type run at once");
+        let telemetry = telemetry::Settings::read(config);
+        let about = "how many jobs a worker has in hand at once";
+        let jobs_concurrency = config.or("JOBS_CONCURRENCY", JOBS_CONCURRENCY, about);
+        let auth = AuthSettings::read(config);
+        // Fields that replicas share look it up themselves.
+        replicas?;
         Ok(Self {
-            address: port.map(|port| SocketAddr::new(host, port)),
-            limits: Limits { connections: connections?, body_bytes: body? },
+            web: web?,
             budget: DrainBudget { delay: delay?, grace: grace? },
-            level: level?,
+            admin: admin?,
+            health_on_port: health_on_port?,
+            checks: Checks::new(interval?, needs?),
+            watchdog: watchdog?,
+            termination_grace: termination_grace?,
+            telemetry: if kind == Kind::Question { telemetry?.of_errors() } else { telemetry? },
+            jobs_concurrency: jobs_concurrency?,
+            auth: auth?,
         })
     }
 }
 
-/// What a process gives to its own code: the drain, and an owner for background work.
+/// What a process gives to its own code: the drain, an owner for background work, and the
+/// places where health and metrics are kept.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub(crate) struct Context {
     stop: Stop,
+    shared: Arc<Shared>,
+}
+
+/// What all contexts of a process share.
+#[derive(Debug)]
+struct Shared {
     components: Arc<Components>,
+    closers: Arc<Closers>,
+    health: Health,
+    metrics: Metrics,
+    checks: Checks,
+    telemetry: TelemetryHandle,
+    runtime: Handle,
+    auth: Auth,
 }
 
 impl Context {
     /// The handle by which background work learns that the process ends.
-    pub fn stop(&self) -> Stop {
+    pub(crate) fn stop(&self) -> Stop {
         self.stop.clone()
     }
 
     /// Starts background work. It must last until [`Stop::requested`]: when it ends
     /// before that, fails or panics, the whole process drains and exits with 1, because a
     /// process that smiles while its work is dead helps nobody.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         name: &'static str,
         work: impl Future<Output = Result<(), BoxError>> + Send + 'static,
     ) {
-        self.components.spawn(name, work);
+        self.shared.components.spawn(name, work, &self.shared.runtime);
+    }
+
+    /// Has something closed after all work has ended, the last one first. It shares a bound
+    /// with all others: at most a tenth of `SHUTDOWN_GRACE`.
+    pub(crate) fn at_close(
+        &self,
+        name: &'static str,
+        close: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.shared.closers.add(name, Box::pin(close));
+    }
+
+    /// The logs and traces of the process.
+    pub(crate) fn telemetry(&self) -> &TelemetryHandle {
+        &self.shared.telemetry
+    }
+
+    /// The metrics of the process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whoever tells callers by their tokens.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.shared.auth
+    }
+
+    /// Something without which the process is not ready.
+    pub(crate) fn condition(&self, name: &'static str) -> Condition {
+        self.shared.health.condition(name)
+    }
+
+    /// Checks what is attached, from here to the end.
+    ///
+    /// # Errors
+    ///
+    /// When `READY_NEEDS` names something that is not attached.
+    pub(crate) fn watch(&self, attached: Vec<Attached>) -> Result<(), AttachError> {
+        for Attached { name, attachment, .. } in &attached {
+            let attachment = Arc::clone(attachment);
+            self.at_close(name, async move { attachment.close().await });
+        }
+        self.shared.health.watch(attached, &self.shared.checks, &self.shared.runtime)
     }
 }
 
-/// Runs one process from its start to its exit.
-pub(crate) async fn run(platform: Platform, start: impl FnOnce(Context) -> Start) -> Outcome {
-    let drain = Drain::new(platform.budget.grace);
+/// Runs one process from its start to its exit. This is polled on the supervisor; what it
+/// starts runs on `runtime`.
+async fn run(
+    platform: Platform,
+    life: Life,
+    runtime: &Handle,
+    delays: Delays,
+    start: impl FnOnce(Context) -> Start,
+) -> Outcome {
+    platform.warn_of_graces();
+    let Life { drain, health, metrics, telemetry } = life;
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return failed("cannot listen for signals", &error),
     };
-    let listening = platform.address.map(|address| Web::listen(address, platform.limits, &drain));
-    let web = match listening.transpose() {
-        Ok(web) => web,
-        Err(error) => return failed("cannot serve HTTP", &error),
+    let listening = {
+        let _of_its_tasks = runtime.enter();
+        let of_health = (&health, platform.health_on_port);
+        Web::listen(platform.web, &drain, of_health, &metrics)
     };
-    let components = Arc::new(Components::default());
-    let context = Context { stop: drain.stop(), components: Arc::clone(&components) };
-    let process = Process { drain, web, components, budget: platform.budget };
+    let web = match listening {
+        Ok(web) => web,
+        Err(error) => return failed("cannot serve HTTP", &*error),
+    };
+    let (components, closers) = (Arc::<Components>::default(), Arc::<Closers>::default());
+    if !platform.watchdog.is_zero() {
+        let background = Arc::clone(&components);
+        let (runtime, health) = (runtime.clone(), health.clone());
+        let running = move || background.running();
+        tokio::spawn(watchdog::watch(runtime, health, delays, platform.watchdog, running));
+    }
+    let shared = Shared {
+        components: Arc::clone(&components),
+        closers: Arc::clone(&closers),
+        health: health.clone(),
+        auth: Auth::new(platform.auth, &metrics),
+        metrics,
+        checks: platform.checks,
+        telemetry: telemetry.clone(),
+        runtime: runtime.clone(),
+    };
+    let context = Context { stop: drain.stop(), shared: Arc::new(shared) };
+    // What is first here is closed last. A collector that is slow must not turn a clean end
+    // into one that was cut, so the flush is over a little before its time is.
+    let flush_time = platform.budget.closing() * 3 / 4;
+    context.at_close("traces", async move {
+        telemetry.flush(tokio::time::Instant::now() + flush_time).await;
+    });
+    let (budget, runtime) = (platform.budget, runtime.clone());
+    let process = Process { drain, health, web, components, closers, budget, runtime };
     match start(context) {
         Start::Web(start) => {
             let installed = process.web.as_ref().map(Web::installer);
@@ -146,122 +300,23 @@ pub(crate) async fn run(platform: Platform, start: impl FnOnce(Context) -> Start
     }
 }
 
-/// The parts of a running process.
-struct Process {
-    drain: Drain,
-    web: Option<Web>,
-    components: Arc<Components>,
-    budget: DrainBudget,
-}
-
-impl Process {
-    /// Starts, and stays until a signal or a failure; then drains.
-    async fn serve(
-        self,
-        start: BoxFuture<Result<(), BoxError>>,
-        serves_users: bool,
-        signals: &mut Signals,
-    ) -> Outcome {
-        let mut start = tokio::spawn(start);
-        let started = tokio::select! {
-            started = &mut start => started.unwrap_or_else(|panic| Err(panic.into())),
-            signal = signals.next() => {
-                start.abort();
-                tracing::info!(signal, "stopping before the start was complete");
-                return self.end(Outcome::Clean, Duration::ZERO, signals).await;
-            }
-        };
-        let started = started.and_then(|()| match serves_users || self.components.any() {
-            true => Ok(()),
-            false => Err("the start of a worker must run something with Context::run".into()),
-        });
-        if let Err(error) = started {
-            let outcome = failed("cannot start", &*error);
-            return self.end(outcome, Duration::ZERO, signals).await;
+impl Platform {
+    /// Budgets that cannot work out as they were written.
+    fn warn_of_graces(&self) {
+        let DrainBudget { delay, grace } = self.budget;
+        if self.budget.serving() < delay {
+            tracing::warn!(
+                ?delay,
+                ?grace,
+                "DRAIN_DELAY is more than half of SHUTDOWN_GRACE, and is cut to that"
+            );
         }
-        self.drain.advance(Phase::Serving);
-        tracing::info!("ready");
-        let outcome = tokio::select! {
-            signal = signals.next() => {
-                tracing::info!(signal, "stopping");
-                Outcome::Clean
-            }
-            component = self.components.next_end() => component.died(),
-        };
-        let delay = if serves_users { self.budget.delay } else { Duration::ZERO };
-        self.end(outcome, delay, signals).await
-    }
-
-    /// The drain: unready, still serving for `delay`, then closed, all within one budget.
-    async fn end(mut self, so_far: Outcome, delay: Duration, signals: &mut Signals) -> Outcome {
-        let deadline = Instant::now() + self.budget.grace;
-        self.drain.advance(Phase::Draining);
-        let web = self.web.take();
-        let requests = web.as_ref().map(Web::in_flight);
-        let drain = &self.drain;
-        let components = &self.components;
-        let orderly = async {
-            let close = async {
-                tokio::time::sleep(delay).await;
-                drain.advance(Phase::Closing);
-                if let Some(web) = web {
-                    web.closed().await;
-                }
-            };
-            let (outcome, ()) = tokio::join!(components.all_ended(), close);
-            drain.released().await;
-            outcome
-        };
-        let cut = tokio::select! {
-            ended = tokio::time::timeout_at(deadline, orderly) => match ended {
-                Ok(outcome) => {
-                    tracing::info!("stopped");
-                    return so_far.and(outcome);
-                }
-                Err(_elapsed) => "SHUTDOWN_GRACE is over",
-            },
-            _signal = signals.next() => "a second signal came",
-        };
-        let requests = requests.map_or(0, |requests| requests.count());
-        let background = self.components.running().join(", ");
-        tracing::error!(requests, background, "work was cut off: {cut}");
-        Outcome::Failed
-    }
-
-    /// Runs a task to its end; a signal asks it to stop, a second one cuts it off.
-    async fn complete(
-        self,
-        task: BoxFuture<Result<(), BoxError>>,
-        signals: &mut Signals,
-    ) -> Outcome {
-        let mut task = tokio::spawn(task);
-        self.drain.advance(Phase::Serving);
-        let mut done = tokio::select! {
-            done = &mut task => Some(done),
-            signal = signals.next() => {
-                tracing::info!(signal, "the task is asked to stop");
-                None
-            }
-        };
-        if done.is_none() {
-            self.drain.advance(Phase::Draining);
-            tokio::select! {
-                last = &mut task => done = Some(last),
-                () = tokio::time::sleep(self.budget.grace) => {}
-                _signal = signals.next() => {}
-            }
-        }
-        match done {
-            Some(Ok(Ok(()))) => {
-                tracing::info!("the task is done");
-                Outcome::Clean
-            }
-            Some(Ok(Err(error))) => failed("the task failed", &*error),
-            Some(Err(panic)) => failed("the task failed", &panic),
-            None => {
-                tracing::error!("the task was cut off");
-                Outcome::Failed
-            }
+        if let Some(termination) = self.termination_grace.filter(|it| *it <= grace) {
+            tracing::warn!(
+                ?grace,
+                ?termination,
+                "SHUTDOWN_GRACE is not less than TERMINATION_GRACE: the platform may kill the process while it drains"
+            );
         }
     }
 }

@@ -1,297 +1,434 @@
-//! A job queue on the SQL database: a job is enqueued in the transaction that causes it,
-//! leased by one worker at a time, and never lost when a worker dies. The tables are
-//! described in `docs/reference/queue.md`, for programs in other languages.
+//! A queue of jobs: a job is enqueued in the transaction that causes it, leased by one
+//! worker at a time, and never lost when a worker dies. Where jobs are kept (SQLite,
+//! PostgreSQL, NATS JetStream, Redis) is said by a URL. The tables are described in
+//! `docs/reference/queue.md`, for programs in other languages.
 
+mod error;
+mod metrics;
+#[cfg(feature = "nats")]
+mod nats;
+mod outbox;
+mod record;
+#[cfg(feature = "redis")]
+mod redis;
+mod sql;
+mod store;
 mod url;
 mod worker;
 
-use serde::Serialize;
-use sqlx::{SqliteConnection, SqlitePool};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use self::url::QueueUrl;
-use crate::sql::{Sql, SqlOpenError};
+use crate::app::{Field, FieldSpec};
+use crate::attachment::{AttachError, Attached, Attaching, Attachment, Location};
+use crate::config::{Config, Invalid};
+use crate::jobs::{Job, Scheduled};
+use crate::metrics::Metrics;
+use crate::process::{BoxFuture, Context};
+use crate::sql::{Sql, Transaction};
 use crate::{BoxError, Migration};
-pub use worker::{Attempt, Worker};
 
-/// The table of jobs.
-const TABLE: &str = include_str!("queue/table.sql");
+pub use error::{EnqueueError, QueueError};
+pub(crate) use metrics::JobFamilies;
+pub(crate) use record::{Fired, MOST_URGENT, NORMAL, NewJob, Pushed, Unique, millis, now_ms};
+pub use record::{JobRecord, JobState, QueueCounts, Retried};
+pub use store::StoreError;
+pub(crate) use store::{Filter, FireAt, Store};
+pub use url::QueueUrl;
+pub use worker::Attempt;
+pub(crate) use worker::{Handler, Work, Worker};
 
-/// The queue cannot be used where its URL says.
-#[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// Its database cannot be opened.
-    #[error("cannot open the queue's database")]
-    Open(#[source] SqlOpenError),
-    /// It is in another file than the database it should share transactions with.
-    #[error(
-        "the queue is not in the database of the service, so a job cannot be enqueued in \
-         its transactions: give both URLs the same file"
-    )]
-    OtherDatabase,
+use outbox::Outbox;
+use sql::SqlStore;
+use store::Rules;
+use url::Place;
+
+/// How long a store may take for one answer: more than any driver's own bound.
+const ANSWER_TIME: Duration = Duration::from_secs(15);
+
+/// What came of an enqueueing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The job is in the queue. Its id.
+    New(Uuid),
+    /// A job with this id, or a job of this kind with the same unique key, is there already.
+    /// Its id.
+    Already(Uuid),
 }
 
-/// The job was not enqueued.
-#[derive(Debug, thiserror::Error)]
-pub enum EnqueueError {
-    /// The payload has no JSON form.
-    #[error("the payload of a `{kind}` job has no JSON form")]
-    Payload {
-        /// The kind of the job.
-        kind: &'static str,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// Too many jobs wait.
-    #[error("the queue is full: {max_waiting} jobs wait")]
-    Full {
-        /// The bound, `max_waiting` of the queue's URL.
-        max_waiting: u32,
-    },
-    /// The database refused.
-    #[error("cannot enqueue a `{kind}` job")]
-    Sql {
-        /// The kind of the job.
-        kind: &'static str,
-        /// What it said.
-        source: sqlx::Error,
-    },
+impl Enqueued {
+    /// The id of the job that is in the queue.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::New(id) | Self::Already(id) => id,
+        }
+    }
+
+    /// Whether this call put it there.
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::New(_))
+    }
 }
 
-/// How many jobs are in which state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueCounts {
-    /// Jobs that wait for a worker, or for their next attempt.
-    pub waiting: i64,
-    /// Jobs that a worker holds.
-    pub leased: i64,
-    /// Jobs that were given up after their last attempt.
-    pub dead: i64,
-}
-
-/// A queue of jobs.
-#[derive(Clone, Debug)]
+/// A queue of jobs. Clones are the same queue.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use updraft::{App, BoxError, Ctx, Job, Queue, Sql};
+///
+/// #[derive(App)]
+/// struct Invoices {
+///     /// The invoices
+///     db: Sql, // DB_URL
+///     /// Work on invoices, in the same database
+///     #[env(default = "same:db")]
+///     jobs: Queue, // JOBS_URL
+/// }
+///
+/// #[derive(Job, Serialize, Deserialize)]
+/// struct Remind {
+///     invoice: u64,
+/// }
+///
+/// async fn bill(app: Ctx<Invoices>) -> Result<(), BoxError> {
+///     let mut tx = app.db.begin().await?;
+///     // … what causes the job, in the same transaction …
+///     app.jobs.enqueue(&mut tx, Remind { invoice: 7 }).await?;
+///     tx.commit().await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
 pub struct Queue {
-    sql: Sql,
-    url: QueueUrl,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    rules: Rules,
+    /// How a job gets in within a transaction.
+    way: Way,
+    /// Calls workers of this process.
+    wake: Notify,
+}
+
+/// How a job gets into the queue within a transaction of the service's database.
+enum Way {
+    /// The queue is in that database.
+    Same(Arc<SqlStore>),
+    /// By a row there, which is relayed after the commit.
+    Outbox(Outbox),
+    /// There is no such database.
+    None,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("name", &self.name()).finish_non_exhaustive()
+    }
 }
 
 impl Queue {
-    /// Makes the queue's table; it belongs into the service's list of migrations.
-    pub const MIGRATION: Migration = Migration::new("updraft_jobs_1", TABLE);
+    /// Makes the tables of queues, outbox and schedules; it belongs into the service's list
+    /// of migrations.
+    pub const MIGRATION: Migration = sql::MIGRATION;
 
-    /// The queue in the database of the service itself.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError::OtherDatabase`] when its URL names another file.
-    pub fn within(sql: &Sql, url: &QueueUrl) -> Result<Self, QueueError> {
-        if sql.path() != url.path() {
-            return Err(QueueError::OtherDatabase);
-        }
-        Ok(Self { sql: sql.clone(), url: url.clone() })
+    /// The queue in this database.
+    pub fn within(sql: &Sql, name: &str) -> Self {
+        let rules = Rules { name: name.to_owned(), ..Rules::default() };
+        Self::of_sql(sql, rules)
     }
 
-    /// A queue that has a database of its own.
+    fn of_sql(sql: &Sql, rules: Rules) -> Self {
+        let store = Arc::new(SqlStore::new(sql.clone(), rules.clone()));
+        Self::new(Arc::clone(&store) as Arc<dyn Store>, rules, Way::Same(store))
+    }
+
+    fn new(store: Arc<dyn Store>, rules: Rules, way: Way) -> Self {
+        let inner = Inner { store, rules, way, wake: Notify::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The queue at `url`, without a database whose transactions it could share: for a
+    /// program that only uses [`Queue::push`] and looks at jobs.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Open`].
+    /// [`QueueError`]; a store that is away is none.
     pub async fn open(url: &QueueUrl) -> Result<Self, QueueError> {
-        let sql = Sql::open(url.path()).await.map_err(QueueError::Open)?;
-        Ok(Self { sql, url: url.clone() })
+        let QueueUrl { place, rules, .. } = url.clone();
+        match place {
+            Place::Sql(url) => {
+                let sql = url.open().await.map_err(|error| QueueError::Open(error.into()))?;
+                Ok(Self::of_sql(&sql, rules))
+            }
+            Place::Same(field) => Err(QueueError::NoSuchDatabase { field }),
+            place => Ok(Self::new(store_at(place, &rules).await?, rules, Way::None)),
+        }
     }
 
-    /// The database in which the queue is.
-    pub fn sql(&self) -> &Sql {
-        &self.sql
+    /// Its name, which tells queues in the same store apart.
+    pub fn name(&self) -> &str {
+        &self.inner.rules.name
     }
 
-    /// Enqueues a job within the caller's transaction, which must be one of
-    /// [`Queue::sql`]: with it, the job comes into being or does not. Gives the job's id.
+    /// Enqueues a job within the caller's transaction: with its commit the job comes into
+    /// being, or does not. Where the queue is elsewhere than that database, the job is a row
+    /// of `updraft_outbox` until it is relayed, at once after the commit.
     ///
     /// # Errors
     ///
     /// [`EnqueueError`]; the transaction should then be dropped.
-    pub async fn enqueue(
+    pub async fn enqueue<J: Job>(
         &self,
-        transaction: &mut SqliteConnection,
-        kind: &'static str,
-        payload: &impl Serialize,
-    ) -> Result<Uuid, EnqueueError> {
-        let payload = serde_json::to_string(payload)
-            .map_err(|source| EnqueueError::Payload { kind, source })?;
-        let failed = |source| EnqueueError::Sql { kind, source };
-        let max_waiting = self.url.max_waiting;
-        // The bound is looked up in the index, without counting what is beyond it.
-        let full = "SELECT EXISTS (SELECT 1 FROM updraft_jobs
-            WHERE queue = ? AND state = 'waiting' LIMIT 1 OFFSET ?)";
-        let full: bool = sqlx::query_scalar(full)
-            .bind(&self.url.name)
-            .bind(max_waiting.saturating_sub(1))
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        if full {
-            return Err(EnqueueError::Full { max_waiting });
+        transaction: &mut Transaction,
+        job: impl Into<Scheduled<J>>,
+    ) -> Result<Enqueued, EnqueueError> {
+        let job = job.into().into_new(self.inner.rules.max_attempts)?;
+        let pushed = match &self.inner.way {
+            Way::Same(store) => store.insert(transaction, &job).await,
+            Way::Outbox(outbox) => outbox.insert(transaction, &job).await,
+            Way::None => return Err(EnqueueError::NoTransactions { kind: J::KIND }),
+        };
+        self.told::<J>(&job, pushed)
+    }
+
+    /// Enqueues a job that no transaction causes. When this returns, the job is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`EnqueueError`]. When the store was away ([`EnqueueError::is_temporary`]), the job may
+    /// be there all the same: push it again with the same [`Scheduled::id`].
+    pub async fn push<J: Job>(
+        &self,
+        job: impl Into<Scheduled<J>>,
+    ) -> Result<Enqueued, EnqueueError> {
+        let job = job.into().into_new(self.inner.rules.max_attempts)?;
+        let pushed = bounded(self.inner.store.push(&job)).await;
+        self.told::<J>(&job, pushed)
+    }
+
+    fn told<J: Job>(
+        &self,
+        job: &NewJob,
+        pushed: Result<Pushed, StoreError>,
+    ) -> Result<Enqueued, EnqueueError> {
+        let kind = J::KIND;
+        let store = |source| EnqueueError::Store { kind, source };
+        let id = |text: &str| {
+            Uuid::parse_str(text).map_err(|error| store(StoreError::Foreign(error.into())))
+        };
+        match pushed.map_err(store)? {
+            Pushed::New => {
+                self.inner.wake.notify_one();
+                Ok(Enqueued::New(id(&job.id)?))
+            }
+            Pushed::Duplicate(there) => Ok(Enqueued::Already(id(&there)?)),
+            Pushed::Full => Err(EnqueueError::Full { max_waiting: self.inner.rules.max_waiting }),
         }
-        let id = Uuid::now_v7();
-        let now = now_ms();
-        let insert = "INSERT INTO updraft_jobs
-            (id, queue, kind, payload, state, max_attempts, due_at_ms, enqueued_at_ms)
-            VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)";
-        sqlx::query(insert)
-            .bind(id.to_string())
-            .bind(&self.url.name)
-            .bind(kind)
-            .bind(payload)
-            .bind(self.url.max_attempts)
-            .bind(now)
-            .bind(now)
-            .execute(transaction)
-            .await
-            .map_err(failed)?;
-        Ok(id)
     }
 
     /// How many jobs of this queue are in which state.
     ///
     /// # Errors
     ///
-    /// What the database said.
-    pub async fn counts(&self) -> Result<QueueCounts, sqlx::Error> {
-        let by_state = "SELECT state, count(*) FROM updraft_jobs WHERE queue = ? GROUP BY state";
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as(by_state).bind(&self.url.name).fetch_all(self.sql.read()).await?;
-        let count = |wanted: &str| {
-            rows.iter().find(|(state, _)| state == wanted).map_or(0, |(_, count)| *count)
-        };
-        Ok(QueueCounts { waiting: count("waiting"), leased: count("leased"), dead: count("dead") })
+    /// [`StoreError`].
+    pub async fn counts(&self) -> Result<QueueCounts, StoreError> {
+        bounded(self.inner.store.counts()).await
     }
-}
 
-/// A job in the hands of a worker. Its token proves that the lease is still the worker's.
-#[derive(Debug, sqlx::FromRow)]
-struct Leased {
-    id: String,
-    kind: String,
-    payload: String,
-    attempts: u32,
-    max_attempts: u32,
-    lease_token: String,
-}
+    /// The jobs in this state, or in any: the oldest first, at most `most`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        state: Option<JobState>,
+        most: usize,
+    ) -> Result<Vec<JobRecord>, StoreError> {
+        bounded(self.inner.store.list(Filter { state, most })).await
+    }
 
-/// The moves of a job between its states. Each is one statement, so a worker may die
-/// between any two of them.
-impl Queue {
-    /// Takes the job that is due longest, when there is one of these kinds (a JSON list).
-    async fn claim(&self, kinds: &str) -> Result<Option<Leased>, sqlx::Error> {
-        // Looking costs no lock; an idle worker must not hinder writers.
-        let due = "SELECT EXISTS (SELECT 1 FROM updraft_jobs
-            WHERE queue = ?1 AND state <> 'dead' AND due_at_ms <= ?2
-              AND kind IN (SELECT value FROM json_each(?3)))";
-        let now = now_ms();
-        let due: bool = sqlx::query_scalar(due)
-            .bind(&self.url.name)
-            .bind(now)
-            .bind(kinds)
-            .fetch_one(self.sql.read())
-            .await?;
-        if !due {
-            return Ok(None);
+    /// The job of this id, unless it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn find(&self, id: &str) -> Result<Option<JobRecord>, StoreError> {
+        bounded(self.inner.store.find(id)).await
+    }
+
+    /// Takes a dead job up again, with all its attempts before it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn retry(&self, id: &str) -> Result<Retried, StoreError> {
+        let retried = bounded(self.inner.store.retry(id)).await;
+        self.inner.wake.notify_one();
+        retried
+    }
+
+    /// Removes a job that no worker holds; `false`: there is none of this id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        bounded(self.inner.store.remove(id)).await
+    }
+
+    /// Starts to relay what is committed in the outbox, where the queue has one.
+    pub(crate) fn relay(&self, context: &Context, metrics: &Metrics) {
+        if let Way::Outbox(outbox) = &self.inner.way {
+            let store = Arc::clone(&self.inner.store);
+            let families = metrics.families::<JobFamilies>();
+            context.run("outbox", outbox.clone().relay(store, families, context.stop()));
         }
-        self.bury(now).await?;
-        let claim = "UPDATE updraft_jobs
-            SET state = 'leased', attempts = attempts + 1, lease_token = ?4, due_at_ms = ?5
-            WHERE id = (SELECT id FROM updraft_jobs
-                WHERE queue = ?1 AND state <> 'dead' AND due_at_ms <= ?2
-                  AND kind IN (SELECT value FROM json_each(?3))
-                ORDER BY due_at_ms, id LIMIT 1)
-            RETURNING id, kind, payload, attempts, max_attempts, lease_token";
-        sqlx::query_as(claim)
-            .bind(&self.url.name)
-            .bind(now)
-            .bind(kinds)
-            .bind(Uuid::now_v7().to_string())
-            .bind(now + millis(self.url.lease))
-            .fetch_optional(self.writer())
-            .await
     }
 
-    /// Gives up jobs whose worker died during their last attempt: one that kills its
-    /// workers must not do so for ever.
-    async fn bury(&self, now: i64) -> Result<(), sqlx::Error> {
-        let bury = "UPDATE updraft_jobs
-            SET state = 'dead', lease_token = NULL, last_error = 'the worker died'
-            WHERE queue = ? AND state = 'leased' AND due_at_ms <= ? AND max_attempts <= attempts";
-        let buried =
-            sqlx::query(bury).bind(&self.url.name).bind(now).execute(self.writer()).await?;
-        if 0 < buried.rows_affected() {
-            tracing::error!(jobs = buried.rows_affected(), "jobs were given up: workers died");
+    /// Relays what is committed in the outbox, where the queue has one, and no more.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn relay_now(&self, metrics: &Metrics) -> Result<(), BoxError> {
+        if let Way::Outbox(outbox) = &self.inner.way {
+            let families = metrics.families::<JobFamilies>();
+            outbox.clone().relay_now(Arc::clone(&self.inner.store), families).await?;
         }
         Ok(())
     }
 
-    /// Prolongs a lease; `false`: it is not ours any more.
-    async fn heartbeat(&self, job: &Leased) -> Result<bool, sqlx::Error> {
-        let prolong = "UPDATE updraft_jobs SET due_at_ms = ? WHERE id = ? AND lease_token = ?";
-        let until = now_ms() + millis(self.url.lease);
-        let moved = sqlx::query(prolong)
-            .bind(until)
-            .bind(&job.id)
-            .bind(&job.lease_token)
-            .execute(self.writer())
-            .await?;
-        Ok(moved.rows_affected() == 1)
+    /// The relay of the outbox; of a queue without one, nothing.
+    #[cfg(test)]
+    async fn relay_for_test(self, stop: crate::Stop) {
+        if let Way::Outbox(outbox) = &self.inner.way {
+            let families = Metrics::default().families::<JobFamilies>();
+            let relay = outbox.clone().relay(Arc::clone(&self.inner.store), families, stop);
+            drop(relay.await);
+        }
     }
 
-    /// The job is done, and gone.
-    async fn complete(&self, job: &Leased) -> Result<bool, sqlx::Error> {
-        let remove = "DELETE FROM updraft_jobs WHERE id = ? AND lease_token = ?";
-        let removed =
-            sqlx::query(remove).bind(&job.id).bind(&job.lease_token).execute(self.writer()).await?;
-        Ok(removed.rows_affected() == 1)
+    #[cfg(test)]
+    fn database_for_test(&self) -> Option<Sql> {
+        match &self.inner.way {
+            Way::Same(store) => Some(store.sql().clone()),
+            Way::Outbox(_) | Way::None => None,
+        }
     }
 
-    /// Gives the job back untried: another worker may take it at once.
-    async fn hand_back(&self, job: &Leased) -> Result<(), sqlx::Error> {
-        let back = "UPDATE updraft_jobs
-            SET state = 'waiting', attempts = attempts - 1, lease_token = NULL, due_at_ms = ?
-            WHERE id = ? AND lease_token = ?";
-        sqlx::query(back)
-            .bind(now_ms())
-            .bind(&job.id)
-            .bind(&job.lease_token)
-            .execute(self.writer())
-            .await?;
-        Ok(())
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.store
     }
 
-    /// The attempt failed: the job waits for its next one, or is given up.
-    async fn fail(&self, job: &Leased, error: &BoxError, last: bool) -> Result<(), sqlx::Error> {
-        let fail = "UPDATE updraft_jobs
-            SET state = ?, lease_token = NULL, due_at_ms = ?, last_error = ?
-            WHERE id = ? AND lease_token = ?";
-        sqlx::query(fail)
-            .bind(if last { "dead" } else { "waiting" })
-            .bind(now_ms() + millis(worker::back_off(job.attempts)))
-            .bind(error.to_string())
-            .bind(&job.id)
-            .bind(&job.lease_token)
-            .execute(self.writer())
-            .await?;
-        Ok(())
+    pub(crate) fn wake(&self) -> &Notify {
+        &self.inner.wake
     }
 
-    fn writer(&self) -> &SqlitePool {
-        self.sql.write()
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.inner.rules.max_attempts
+    }
+
+    pub(crate) fn lease(&self) -> Duration {
+        self.inner.rules.lease
     }
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+/// An answer within its time.
+pub(crate) async fn bounded<T>(answer: store::Answer<'_, T>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER_TIME, answer).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(StoreError::Away(elapsed.into())),
+    }
 }
 
-fn millis(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+/// A store that is no database of SQL.
+async fn store_at(place: Place, rules: &Rules) -> Result<Arc<dyn Store>, QueueError> {
+    match place {
+        #[cfg(feature = "nats")]
+        Place::Nats(url) => Ok(Arc::new(nats::NatsStore::open(&url, rules.clone()).await?)),
+        #[cfg(not(feature = "nats"))]
+        Place::Nats(_) => Err(QueueError::NotCompiled { kind: "NATS", feature: "nats" }),
+        #[cfg(feature = "redis")]
+        Place::Redis(url) => Ok(Arc::new(redis::RedisStore::open(&url, rules.clone())?)),
+        #[cfg(not(feature = "redis"))]
+        Place::Redis(_) => Err(QueueError::NotCompiled { kind: "Redis", feature: "redis" }),
+        Place::Same(field) => Err(QueueError::NoSuchDatabase { field }),
+        Place::Sql(url) => {
+            let sql = url.open().await.map_err(|error| QueueError::Open(error.into()))?;
+            Ok(Arc::new(SqlStore::new(sql, rules.clone())))
+        }
+    }
 }
+
+impl Field for Queue {
+    type Parsed = QueueUrl;
+
+    fn read(config: &mut Config, spec: &FieldSpec) -> Result<QueueUrl, Invalid> {
+        config.field(spec.url, spec)
+    }
+
+    async fn attach(
+        parsed: QueueUrl,
+        spec: &FieldSpec,
+        attaching: &Attaching,
+    ) -> Result<Self, AttachError> {
+        let wrong = |error: QueueError| AttachError::new(spec.url, error);
+        let queue = attach(parsed, attaching).await.map_err(wrong)?;
+        attaching.add(Attached {
+            name: spec.field,
+            variable: spec.url,
+            attachment: Arc::new(queue.clone()),
+        });
+        attaching.add_queue(spec.field, queue.clone());
+        Ok(queue)
+    }
+}
+
+async fn attach(url: QueueUrl, attaching: &Attaching) -> Result<Queue, QueueError> {
+    let QueueUrl { place, rules, outbox } = url;
+    let database = attaching.sql(outbox.as_deref());
+    if let (Some(named), None) = (&outbox, &database) {
+        return Err(QueueError::NoSuchDatabase { field: named.clone() });
+    }
+    let place = match place {
+        Place::Same(named) => {
+            let Some(sql) = attaching.sql(Some(&named)) else {
+                return Err(QueueError::NoSuchDatabase { field: named });
+            };
+            return Ok(Queue::of_sql(&sql, rules));
+        }
+        Place::Sql(url) => match &database {
+            // Two URLs of one database: its transactions are the queue's.
+            Some(sql) if sql.url().location() == url.location() => {
+                return Ok(Queue::of_sql(sql, rules));
+            }
+            _ => Place::Sql(url),
+        },
+        place => place,
+    };
+    let store = store_at(place, &rules).await?;
+    let way = match database {
+        Some(sql) => Way::Outbox(Outbox::new(sql, rules.clone())),
+        None => Way::None,
+    };
+    Ok(Queue::new(store, rules, way))
+}
+
+impl Attachment for Queue {
+    fn location(&self) -> Location {
+        self.inner.store.location()
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), BoxError>> {
+        let store = Arc::clone(&self.inner.store);
+        Box::pin(async move { Ok(bounded(store.check()).await?) })
+    }
+}
+
+#[cfg(all(feature = "testing", feature = "postgres", feature = "redis", feature = "nats"))]
+#[cfg(test)]
+#[path = "queue/conformance_tests.rs"]
+mod conformance;

@@ -1,92 +1,164 @@
-//! The entry of a service: its process types and tasks by name, and the way from the
-//! command line to one of them. The command line picks *what* runs, the environment says
-//! *how*; nothing else is read.
+//! The entry of a service: what it can do, and the way from the command line to one of its
+//! process types, tasks or questions. The command line picks *what* runs, the environment
+//! says *how*; nothing else is read.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+mod boot;
+mod command;
+#[cfg(feature = "testing")]
+mod rehearsal;
+mod task;
+mod verb;
+
+#[cfg(feature = "testing")]
+pub(crate) use rehearsal::Rehearsed;
+
+use std::marker::PhantomData;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use axum::Router;
+use clap::Args;
 
-use crate::config::{Config, Invalid};
-use crate::log::{Identity, Logs};
-use crate::process::{BoxFuture, Context, Outcome, Platform, Start};
-use crate::{BoxError, process};
-
-/// Exit code: a process type that does not exist, or arguments that nobody reads.
-const EXIT_USAGE: u8 = 2;
-/// Exit code: the configuration is wrong (`EX_CONFIG` of sysexits).
-const EXIT_CONFIG: u8 = 78;
-
-/// Begins a service. `settings` reads what the service needs from the environment; it
-/// must not connect to anything.
-pub fn service<S: Send + 'static>(
-    name: &'static str,
-    settings: fn(&mut Config) -> Result<S, Invalid>,
-) -> Service<S> {
-    Service { name, settings, entries: Vec::new() }
-}
+use crate::api::Api;
+use crate::app::{App, Ctx};
+use crate::cron::{self, Fire, Schedule};
+use crate::jobs::{JobError, Jobs};
+use crate::process::BoxFuture;
+use crate::release::Release;
+use crate::{BoxError, Migration, Stop};
+use task::Task;
 
 /// A service: one binary with all its process types and tasks.
 #[must_use = "a service does nothing until `main` is called"]
-pub struct Service<S> {
-    name: &'static str,
-    settings: fn(&mut Config) -> Result<S, Invalid>,
-    entries: Vec<Entry<S>>,
+pub struct Service<A: App> {
+    release: Release,
+    api: Api<A>,
+    jobs: Jobs<A>,
+    background: Vec<Background<A>>,
+    cron: Vec<cron::Entry<A>>,
+    tasks: Vec<Task<A>>,
+    migrations: &'static [Migration],
+    app: PhantomData<fn() -> A>,
 }
 
-impl<S> std::fmt::Debug for Service<S> {
+impl<A: App> std::fmt::Debug for Service<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.entries.iter().map(|entry| entry.name).collect();
-        f.debug_struct("Service").field("name", &self.name).field("entries", &names).finish()
+        f.debug_struct("Service").field("release", &self.release).finish_non_exhaustive()
     }
 }
 
-struct Entry<S> {
+type BackgroundRun<A> = dyn Fn(Ctx<A>, Stop) -> BoxFuture<Result<(), BoxError>> + Send + Sync;
+
+/// Work of the service's own in the process type `worker`.
+struct Background<A> {
     name: &'static str,
-    kind: Kind,
-    start: Box<dyn FnOnce(S, Context) -> Start>,
+    run: Arc<BackgroundRun<A>>,
 }
 
-/// What an entry is, which decides what it needs of the environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Web,
-    Worker,
-    Task,
-}
-
-impl<S: Send + 'static> Service<S> {
-    /// A process type that answers HTTP requests on `PORT`. `start` connects what the
-    /// handlers need and gives the router; when it returns, the process is ready.
-    pub fn web<F, R>(self, name: &'static str, start: F) -> Self
-    where
-        F: FnOnce(S, Context) -> R + 'static,
-        R: Future<Output = Result<Router, BoxError>> + Send + 'static,
-    {
-        self.entry(name, Kind::Web, |settings, context| Start::Web(boxed(start(settings, context))))
+impl<A: App> Service<A> {
+    /// Begins a service. [`service!`](crate::service!) knows its name and version.
+    pub fn begin(release: Release) -> Self {
+        Self {
+            release,
+            api: Api::new(),
+            jobs: Jobs::new(),
+            background: Vec::new(),
+            cron: Vec::new(),
+            tasks: Vec::new(),
+            migrations: &[],
+            app: PhantomData,
+        }
     }
 
-    /// A process type that works in the background. `start` connects what the work needs
-    /// and starts it with [`Context::run`]; when it returns, the process is ready. With
-    /// `PORT` set, the process answers health requests there.
-    pub fn worker<F, R>(self, name: &'static str, start: F) -> Self
-    where
-        F: FnOnce(S, Context) -> R + 'static,
-        R: Future<Output = Result<(), BoxError>> + Send + 'static,
-    {
-        self.entry(name, Kind::Worker, |settings, context| {
-            Start::Worker(boxed(start(settings, context)))
-        })
+    /// What the process type `web` answers.
+    pub fn api(self, api: Api<A>) -> Self {
+        Self { api, ..self }
     }
 
-    /// An admin task: it runs once in the environment of the processes and ends.
-    pub fn task<F, R>(self, name: &'static str, run: F) -> Self
+    /// The jobs that the process type `worker` does.
+    pub fn jobs(mut self, jobs: Jobs<A>) -> Self {
+        self.jobs.extend(jobs);
+        self
+    }
+
+    /// Work at times of the calendar, once for the whole fleet. `name` tells its fires apart
+    /// and must never be given to another schedule. The work is a job: it is done by the
+    /// process type `worker`, and tried again when it fails. The process types `worker`, `cron`
+    /// and `all` fire schedules; any number of them fires each time once.
+    ///
+    /// ```no_run
+    /// # use updraft::{App, Ctx, Fire, JobError, Queue, Schedule, Sql};
+    /// # #[derive(App)]
+    /// # struct Invoices { db: Sql, jobs: Queue }
+    /// async fn sweep(app: Ctx<Invoices>, fire: Fire) -> Result<(), JobError> {
+    ///     println!("sweeping for {}", fire.due());
+    ///     Ok(())
+    /// }
+    ///
+    /// # fn main() -> updraft::Exit {
+    /// updraft::service!(Invoices)
+    ///     .cron("sweep", Schedule::new("0 6 * * *", "Europe/Riga"), sweep)
+    /// #    .main()
+    /// # }
+    /// ```
+    pub fn cron<F, R>(mut self, name: &'static str, schedule: Schedule, run: F) -> Self
     where
-        F: FnOnce(S, Context) -> R + 'static,
+        F: Fn(Ctx<A>, Fire) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), JobError>> + Send + 'static,
+    {
+        let entry = cron::Entry::new(name, schedule, run);
+        entry.add_to(&mut self.jobs);
+        self.cron.push(entry);
+        self
+    }
+
+    /// Work of your own in the process type `worker`. It must last until
+    /// [`Stop::requested`]: when it ends before that, fails or panics, the whole process
+    /// drains and exits with 1.
+    pub fn background<F, R>(mut self, name: &'static str, run: F) -> Self
+    where
+        F: Fn(Ctx<A>, Stop) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        self.entry(name, Kind::Task, |settings, context| Start::Task(boxed(run(settings, context))))
+        let run = Arc::new(move |app, stop| boxed(run(app, stop)));
+        self.background.push(Background { name, run });
+        self
+    }
+
+    /// An admin task: it runs once in the environment of the processes and ends. Its
+    /// arguments are a [`clap::Args`].
+    pub fn task<T, F, R>(mut self, name: &'static str, run: F) -> Self
+    where
+        T: Args + Send + 'static,
+        F: Fn(Ctx<A>, T, Stop) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        self.tasks.push(Task::new(name, run));
+        self
+    }
+
+    /// The changes of the schema, oldest first.
+    pub fn migrations(self, migrations: &'static [Migration]) -> Self {
+        Self { migrations, ..self }
+    }
+
+    /// Whether it has anything to do for a process type `web`.
+    fn answers(&self) -> bool {
+        !self.api.is_empty()
+    }
+
+    /// Whether it has a queue to look into.
+    fn enqueues(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Whether it has schedules.
+    fn fires(&self) -> bool {
+        !self.cron.is_empty()
+    }
+
+    /// Whether it has anything to do for a process type `worker`.
+    fn works(&self) -> bool {
+        !self.jobs.is_empty() || !self.background.is_empty()
     }
 
     /// Runs what the command line names, and gives the exit code to return from `main`:
@@ -96,105 +168,11 @@ impl<S: Send + 'static> Service<S> {
     /// | 0 | ended cleanly: nothing was cut off |
     /// | 1 | failed, or something was cut off |
     /// | 2 | the command line is wrong |
+    /// | 4, 5 | `call`: the answer is a 4xx, a 5xx |
+    /// | 70 | the operations cannot be an API together |
     /// | 78 | the configuration is wrong |
     pub fn main(self) -> ExitCode {
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["-h" | "--help" | "help"] => {
-                // A reader that has gone away has seen what it wanted.
-                let _ = std::io::stdout().write_all(self.help().as_bytes());
-                ExitCode::SUCCESS
-            }
-            [name] if self.entries.iter().any(|entry| entry.name == name) => self.run(name),
-            [] => self.refuse("a process type or task is missing"),
-            [_] => self.refuse("there is no process type or task of this name"),
-            [_, ..] => self.refuse("only one argument is read: a process type or task"),
-        }
-    }
-
-    fn entry(
-        mut self,
-        name: &'static str,
-        kind: Kind,
-        start: impl FnOnce(S, Context) -> Start + 'static,
-    ) -> Self {
-        self.entries.push(Entry { name, kind, start: Box::new(start) });
-        self
-    }
-
-    fn refuse(&self, why: &str) -> ExitCode {
-        complain(&format!("{}: {why}\n\n{}", self.name, self.help()));
-        ExitCode::from(EXIT_USAGE)
-    }
-
-    fn run(self, name: &str) -> ExitCode {
-        let Some(entry) = self.entries.into_iter().find(|entry| entry.name == name) else {
-            return ExitCode::from(EXIT_USAGE);
-        };
-        let mut config = Config::from_env();
-        let platform = Platform::read(&mut config, entry.kind);
-        let settings = (self.settings)(&mut config);
-        if let Some(report) = config.report() {
-            complain(&format!("{} {}: {report}\n", self.name, entry.name));
-            return ExitCode::from(EXIT_CONFIG);
-        }
-        let (Ok(platform), Ok(settings)) = (platform, settings) else {
-            // `Invalid` comes only from `Config`, which then has a report.
-            return ExitCode::from(EXIT_CONFIG);
-        };
-
-        let identity = Identity { service: self.name, process: entry.name };
-        let started = Logs::start(identity, platform.level).and_then(|logs| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            Ok((logs, runtime))
-        });
-        let (logs, runtime) = match started {
-            Ok(started) => started,
-            Err(error) => {
-                complain(&format!("{} {}: cannot start: {error}\n", self.name, entry.name));
-                return ExitCode::FAILURE;
-            }
-        };
-        let outcome =
-            runtime.block_on(process::run(platform, |context| (entry.start)(settings, context)));
-        // What still runs was cut off by the drain, which has said so.
-        runtime.shutdown_background();
-        drop(logs);
-        match outcome {
-            Outcome::Clean => ExitCode::SUCCESS,
-            Outcome::Failed => ExitCode::FAILURE,
-        }
-    }
-
-    /// What can be run, and which variables are read.
-    fn help(&self) -> String {
-        let mut text = format!("Usage: {} <process type or task>\n", self.name);
-        let kinds = [(true, "Process types"), (false, "Tasks")];
-        for (process, title) in kinds {
-            let of_kind = |entry: &&Entry<S>| (entry.kind != Kind::Task) == process;
-            let names: Vec<_> = self.entries.iter().filter(of_kind).map(|e| e.name).collect();
-            if !names.is_empty() {
-                let _ = write!(text, "\n{title}:\n  {}\n", names.join("\n  "));
-            }
-        }
-        let mut config = Config::from_variables([]);
-        // Every variable is missing here; what counts is which were asked for.
-        let _ = Platform::read(&mut config, Kind::Web);
-        let _ = (self.settings)(&mut config);
-        text.push_str("\nEnvironment:\n");
-        for declared in config.declared() {
-            let default = match (&declared.default, declared.required) {
-                (Some(default), _) => format!("default {default}"),
-                (None, true) => "required".to_owned(),
-                (None, false) => "optional".to_owned(),
-            };
-            let _ = write!(
-                text,
-                "  {}\n      {} ({default}); {}\n",
-                declared.variable, declared.about, declared.expected
-            );
-        }
-        text
+        command::run(self, std::env::args_os())
     }
 }
 
@@ -202,8 +180,11 @@ fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<T> {
     Box::pin(future)
 }
 
-/// Tells somebody at a terminal, or a platform that shows standard error, why nothing ran.
-fn complain(text: &str) {
-    // With standard error gone there is nobody to tell.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+/// Begins the service whose `App` is named, as the [`release!`](crate::release!) of the package
+/// that is being compiled.
+#[macro_export]
+macro_rules! service {
+    ($app:ty) => {
+        $crate::Service::<$app>::begin($crate::release!())
+    };
 }

@@ -1,49 +1,60 @@
 //! The HTTP side of a process: one listener of its own, because what a drain needs
 //! (deadlines, idle connections, half a header) is decided where connections are held.
 
+mod admission;
+mod compression;
 mod connection;
+mod cors;
+#[cfg(feature = "testing")]
+mod in_process;
+mod listener;
+mod metrics;
+mod peer;
+mod proxies;
+mod received;
 mod respond;
+mod security;
+mod settings;
+#[cfg(feature = "ws")]
+mod socket;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod tracked;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::middleware::Next;
-use axum::response::Response;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use updraft_resilience::Clock;
 
+use crate::BoxError;
 use crate::drain::{Drain, Phase, reached};
-pub(crate) use respond::request_id;
+use crate::health::{Beat, Health};
+use crate::metrics::{Connections, HttpServer, Metrics};
+use admission::Admission;
+use compression::Packer;
+use connection::{Place, Requests};
+use listener::{Listener, Stream};
+use metrics::WebMetrics;
 
-/// Connections that the kernel may hold for us while we are busy.
-const BACKLOG: u32 = 1024;
+#[cfg(feature = "testing")]
+pub(crate) use in_process::{From, InProcess};
+pub use peer::{Peer, PeerIdentity};
+pub(crate) use respond::{explained, request_id};
+pub(crate) use settings::{Wanted, WebSettings};
+#[cfg(feature = "ws")]
+pub use socket::{CloseFrame, Message, WebSocket, WebSocketError, WebSocketUpgrade};
+pub use stream::Sse;
 
 /// After a failed `accept`, mostly for want of file descriptors: time for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// The bounds of the listener.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Connections held at once; further ones wait in the kernel's queue.
-    pub(crate) connections: NonZeroU32,
-    /// The largest request body in bytes.
-    pub(crate) body_bytes: NonZeroU32,
-}
-
-/// The port cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: check HOST and PORT, and what else listens there")]
-pub(crate) struct ListenError {
-    address: SocketAddr,
-    source: std::io::Error,
-}
 
 /// A listener and its connections.
 #[derive(Debug)]
@@ -57,9 +68,28 @@ pub(crate) struct Web {
 pub(crate) struct App {
     router: OnceLock<Router>,
     phase: watch::Receiver<Phase>,
-    limits: Limits,
+    settings: WebSettings,
+    protocol: auto::Builder<TokioExecutor>,
+    admission: Admission,
+    packer: Packer,
+    #[cfg(feature = "tls")]
+    tls: Option<tls::Tls>,
+    /// The clock of deadlines, which is that of all policies.
+    clock: Clock,
+    metrics: Arc<WebMetrics>,
     in_flight: InFlight,
+    health: Health,
+    /// Health is answered beside the routes.
+    health_on_port: bool,
+    http: HttpServer,
+    connections: Connections,
 }
+
+/// What a connection that has become something else than HTTP keeps.
+#[derive(Clone, Debug)]
+struct Held(
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "it is only held"))] Arc<Requests>,
+);
 
 /// How many requests are being answered.
 #[derive(Clone, Debug, Default)]
@@ -70,23 +100,25 @@ pub(crate) struct InFlight(Arc<AtomicUsize>);
 pub(crate) struct Installer(Arc<App>);
 
 impl Web {
-    /// Listens at once, so that health is answered while the process still starts.
+    /// Listens at once, so that health is answered while the process still starts. `None`
+    /// where nothing says where to listen.
+    ///
+    /// # Errors
+    ///
+    /// When there is no listening, and what to do about it.
     pub(crate) fn listen(
-        address: SocketAddr,
-        limits: Limits,
+        settings: WebSettings,
         drain: &Drain,
-    ) -> Result<Self, ListenError> {
-        let listener = bind(address).map_err(|source| ListenError { address, source })?;
-        let local = listener.local_addr().unwrap_or(address);
-        tracing::info!(address = %local, "listening");
-        let app = Arc::new(App {
-            router: OnceLock::new(),
-            phase: drain.phase(),
-            limits,
-            in_flight: InFlight::default(),
-        });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&app)));
-        Ok(Self { app, accepting })
+        (health, health_on_port): (&Health, bool),
+        metrics: &Metrics,
+    ) -> Result<Option<Self>, BoxError> {
+        let Some(listen) = &settings.listen else { return Ok(None) };
+        let listener = Listener::bind(listen)?;
+        tracing::info!(address = listener.address(), "listening");
+        let app = Arc::new(App::new(settings, drain, (health, health_on_port), metrics)?);
+        let beat = health.beat("listener");
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&app), beat));
+        Ok(Some(Self { app, accepting }))
     }
 
     pub(crate) fn installer(&self) -> Installer {
@@ -107,14 +139,6 @@ impl Web {
 
 impl Installer {
     pub(crate) fn install(self, router: Router) {
-        let router = if router.has_routes() {
-            // Only here is the template of the path known.
-            router.route_layer(axum::middleware::from_fn(remember_route))
-        } else {
-            router
-        };
-        // The limit is on the body itself, for every way of reading it.
-        let router = router.layer(DefaultBodyLimit::disable());
         // There is one installer per process and it is used once.
         drop(self.0.router.set(router));
     }
@@ -126,80 +150,101 @@ impl InFlight {
     }
 }
 
-/// The template of the path that was matched, told to the access log.
-#[derive(Clone, Debug)]
-struct Route(MatchedPath);
+impl App {
+    fn new(
+        settings: WebSettings,
+        drain: &Drain,
+        (health, health_on_port): (&Health, bool),
+        metrics: &Metrics,
+    ) -> Result<Self, BoxError> {
+        let limits = &settings.limits;
+        let clock = Clock::system();
+        let (http, connections) = (HttpServer::default(), Connections::default());
+        metrics.expose(Arc::new(http.clone()));
+        metrics.expose(Arc::new(connections.clone()));
+        let metrics: Arc<WebMetrics> = metrics.families();
+        let waiting = metrics.waiting.clone();
+        Ok(Self {
+            router: OnceLock::new(),
+            phase: drain.phase(),
+            protocol: connection::protocol(limits),
+            admission: Admission::new(limits.requests, limits.rate, clock.clone(), waiting)?,
+            packer: Packer::default(),
+            #[cfg(feature = "tls")]
+            tls: settings.tls.clone().map(tls::Tls::new),
+            clock,
+            metrics,
+            in_flight: InFlight::default(),
+            health: health.clone(),
+            health_on_port,
+            http,
+            connections,
+            settings,
+        })
+    }
 
-async fn remember_route(route: MatchedPath, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.extensions_mut().insert(Route(route));
-    response
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // A restart must not wait for connections of the old process to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    /// Keeps what is served in step with its files, for ever.
+    async fn follow(&self) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tls.follow(&self.metrics).await;
+        }
+        std::future::pending().await
+    }
 }
 
 /// Accepts until the process closes, then waits for the connections.
-async fn accept(listener: TcpListener, app: Arc<App>) {
-    let room = Arc::new(Semaphore::new(app.limits.connections.get() as usize));
+async fn accept(listener: Listener, app: Arc<App>, mut beat: Beat) {
+    let room = Arc::new(Semaphore::new(app.settings.limits.connections.get() as usize));
     let mut connections = JoinSet::new();
     let mut phase = app.phase.clone();
     let closing = reached(&mut phase, Phase::Closing);
     tokio::pin!(closing);
+    let following = Arc::clone(&app);
+    let follow = following.follow();
+    tokio::pin!(follow);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut closing => break,
             Some(_ended) = connections.join_next() => continue,
-            accepted = accept_one(&listener, &room) => accepted,
+            accepted = accept_one(&listener, &room, &app.metrics) => accepted,
+            () = beat.next() => continue,
+            () = &mut follow => continue,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                let app = Arc::clone(&app);
-                connections.spawn(async move {
-                    connection::serve(stream, app).await;
-                    drop(permit);
-                });
+            Ok((stream, address, permit)) => {
+                let place = Place::new(Some(permit), &app);
+                connections.spawn(connection::serve(stream, address, Arc::clone(&app), place));
             }
             Err(error) => {
+                app.connections.failed();
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    for stream in last_accepted(listener) {
-        connections.spawn(connection::serve(stream, Arc::clone(&app)));
+    drop(beat);
+    for (stream, address) in listener.last_accepted() {
+        let place = Place::new(None, &app);
+        connections.spawn(connection::serve(stream, address, Arc::clone(&app), place));
     }
     while connections.join_next().await.is_some() {}
 }
 
-/// Closes the listener. The kernel resets connections that it has accepted and we have
-/// not, so those are taken first, without a pause in which more could come.
-fn last_accepted(listener: TcpListener) -> Vec<TcpStream> {
-    let mut streams = Vec::new();
-    // A tokio listener does not block, and neither does what it becomes.
-    let Ok(listener) = listener.into_std() else { return streams };
-    while let Ok((stream, _peer)) = listener.accept() {
-        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-        streams.extend(stream);
-    }
-    streams
-}
-
 /// Waits for room first: what we cannot hold, the kernel holds.
 async fn accept_one(
-    listener: &TcpListener,
+    listener: &Listener,
     room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
-    Ok((stream, permit))
+    metrics: &WebMetrics,
+) -> std::io::Result<(Stream, Option<SocketAddr>, OwnedSemaphorePermit)> {
+    let place = match Arc::clone(room).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_full) => {
+            metrics.connections_full.inc();
+            Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?
+        }
+    };
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }

@@ -9,6 +9,7 @@ use crate::tidy::Finding;
 const FLOORS: &[(&str, u8)] = &[
     ("updraft-macros", 0),
     ("updraft-system", 0),
+    ("updraft-trace", 0),
     ("updraft-resilience", 1),
     ("updraft", 2),
     ("updraft-mesh", 2),
@@ -23,10 +24,10 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Services of the examples stand where a user stands: outside, with the published crates.
-const PUBLISHED: &[&str] = &["updraft", "updraft-resilience"];
+const PUBLISHED: &[&str] = &["updraft", "updraft-resilience", "updraft-trace"];
 
 /// Crates whose policy is that text comes in and a value goes out.
-const PURE: &[&str] = &["updraft-system"];
+const PURE: &[&str] = &["updraft-system", "updraft-trace"];
 
 /// What a pure crate must not reach, however far down.
 const IO: &[&str] = &["async-io", "hyper", "mio", "nix", "rustix", "socket2", "tokio"];

@@ -1,26 +1,31 @@
-//! `ARCHITECTURE.md` promises that each invariant is held by something. Here that
-//! something is looked for: a test by its name, or a lint by its configuration.
+//! `ARCHITECTURE.md` promises that each invariant is held by something, and the page of proofs
+//! that each promise of the chassis is. Here that something is looked for: a test by its name,
+//! or a lint by its configuration.
 
 use std::path::Path;
 
 use super::{Finding, markdown};
 use crate::repository::SourceFile;
 
-const PAGE: &str = "ARCHITECTURE.md";
-const SECTION: &str = "Invariants";
+/// Pages that promise, each with the section whose numbered rows are promises.
+const PROMISES: &[(&str, &str)] =
+    &[("ARCHITECTURE.md", "Invariants"), ("docs/reference/proofs.md", "Proofs")];
 
 /// Where lints are configured.
 const LINTS: &[&str] = &["Cargo.toml", "clippy.toml"];
 
 pub(super) fn findings(files: &[SourceFile]) -> Vec<Finding> {
-    let page = files.iter().find(|file| file.path == Path::new(PAGE));
+    PROMISES.iter().flat_map(|(page, section)| of_page(files, Path::new(page), section)).collect()
+}
+
+fn of_page(files: &[SourceFile], place: &Path, section: &str) -> Vec<Finding> {
+    let page = files.iter().find(|file| file.path == place);
     let Some(text) = page.and_then(|page| page.text.as_deref()) else { return Vec::new() };
     let mut findings = Vec::new();
-    let place = Path::new(PAGE);
-    for row in invariants(text) {
+    for row in promises(text, section) {
         let holders = markdown::code_spans(row.holders);
         if holders.is_empty() {
-            let text = "the last cell of an invariant names the tests or lints that hold it";
+            let text = "the last cell of a promise names the tests or lints that hold it";
             findings.push(Finding::at(place, row.number, text));
         }
         for holder in holders.into_iter().filter(|holder| !exists(holder, files)) {
@@ -31,27 +36,27 @@ pub(super) fn findings(files: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
-struct Invariant<'a> {
+struct Promise<'a> {
     number: usize,
     holders: &'a str,
 }
 
 /// The rows of the section's table: those that begin with a number.
-fn invariants(page: &str) -> Vec<Invariant<'_>> {
+fn promises<'a>(page: &'a str, section: &str) -> Vec<Promise<'a>> {
     let mut inside = false;
-    let mut invariants = Vec::new();
+    let mut promises = Vec::new();
     for line in markdown::prose(page) {
         if line.text.starts_with('#') {
-            inside = line.text.trim_start_matches('#').trim() == SECTION;
+            inside = line.text.trim_start_matches('#').trim() == section;
         }
         let cells: Vec<&str> = line.text.trim().trim_matches('|').split('|').collect();
         if let (true, [number, .., holders]) = (inside, cells.as_slice())
             && number.trim().parse::<u32>().is_ok()
         {
-            invariants.push(Invariant { number: line.number, holders });
+            promises.push(Promise { number: line.number, holders });
         }
     }
-    invariants
+    promises
 }
 
 /// Whether a test function (its path may stand before it) or a lint has this name.
@@ -116,6 +121,23 @@ mod tests {
             });
             let findings = findings(&files);
             assert_eq!(findings.len(), expected, "{row}: {findings:?}");
+        }
+    }
+    #[test]
+    fn the_page_of_proofs_is_held_to_its_word() {
+        for (row, expected) in
+            [("| 1 | It holds. | `it_holds` |", 0), ("| 1 | It holds. | `it_is_gone` |", 1)]
+        {
+            let page = format!("# Proofs\n\n| # | proof | held by |\n|---|---|---|\n{row}\n");
+            let files = [
+                ("docs/reference/proofs.md", page.as_str()),
+                ("src/real.rs", "#[test]\nfn it_holds() {}\n"),
+            ]
+            .map(|(path, text)| SourceFile {
+                path: PathBuf::from(path),
+                text: Some(text.to_owned()),
+            });
+            assert_eq!(findings(&files).len(), expected, "{row}");
         }
     }
 }

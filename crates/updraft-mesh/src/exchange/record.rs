@@ -17,6 +17,7 @@ use crate::observe::{
 use crate::replay::Replay;
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
+use crate::values;
 
 /// A request under way. Dropped, it has ended: broken off, unless an outcome was said.
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl Record {
 
     /// Writes the trace into the request on its way on.
     pub(crate) fn trace(&self, headers: &mut HeaderMap) {
-        self.hop.write(headers);
+        self.hop.write_with(headers, |text| values::joined(&[text]));
     }
 
     /// The head of an endpoint's response is there.

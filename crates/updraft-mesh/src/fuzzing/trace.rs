@@ -32,7 +32,8 @@ fn told(context: TraceContext) -> Trace {
 /// Goes on with the trace that these fields tell of, and writes it into them. The span that it is
 /// here, and the one that the request came with.
 pub fn go_on(headers: &mut HeaderMap) -> (Trace, Option<String>) {
-    let hop = Hop::of(headers, Sampling::default(), &mut fastrand::Rng::with_seed(7));
+    let tenth = Sampling::per_million(100_000);
+    let hop = Hop::of(headers, tenth, &mut fastrand::Rng::with_seed(7));
     hop.write(headers);
     (told(hop.context), hop.parent.map(|span| span.to_string()))
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use updraft_system::Name;
 use updraft_system::mesh::Protocol;
+use updraft_trace::TraceContext;
 
 use super::outcome::Refused;
-use super::trace::TraceContext;
 
 /// Longer methods are cut.
 const METHOD_MAX: usize = 32;

@@ -49,7 +49,7 @@ pub(crate) fn exporter(
         spans,
         batch: Vec::with_capacity(BATCH_MAX),
         counts: Arc::clone(counts),
-        rng: super::trace::random(),
+        rng: random(),
     };
     Ok((queue, exporter))
 }
@@ -168,6 +168,16 @@ impl Exporter {
 /// Waits until `stopping` is true, or nobody is there to say so.
 async fn told(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stopping| *stopping).await);
+}
+
+/// A source of waits, seeded by the operating system.
+fn random() -> fastrand::Rng {
+    let mut seed = [0; 8];
+    match rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()) {
+        Ok(8) => fastrand::Rng::with_seed(u64::from_ne_bytes(seed)),
+        // An old kernel in its first seconds: time and thread have to do.
+        _ => fastrand::Rng::new(),
+    }
 }
 
 #[cfg(test)]

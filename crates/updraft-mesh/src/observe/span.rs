@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use updraft_system::Name;
+use updraft_trace::{SpanId, TraceContext};
 
 use super::outcome::Outcome;
-use super::trace::{SpanId, TraceContext};
 
 /// One request at one gateway.
 #[derive(Clone, Debug)]

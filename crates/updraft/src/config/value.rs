@@ -1,14 +1,49 @@
 //! The types that a variable can have: how its text is read, and how a person is told
 //! what it should be.
 
-use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::time::Duration;
+mod level;
+mod list;
+mod net;
+mod number;
+mod size;
+mod time;
+
+use std::path::{Path, PathBuf};
+
+use super::Bounds;
+
+pub use level::Level;
+pub use size::ByteSize;
 
 /// A type that can be read from an environment variable.
+///
+/// The chassis has it for texts, truth values, characters, all numbers, time spans, points in
+/// time and zones, byte sizes ([`ByteSize`]), paths, addresses, URLs, UUIDs,
+/// [`Secret`](crate::Secret), and comma-separated lists of these. Derive it for an enum:
+///
+/// ```
+/// use updraft::Variable;
+///
+/// #[derive(Variable, Debug, PartialEq)]
+/// enum Region {
+///     EuWest,
+///     #[variable(name = "us")]
+///     America,
+/// }
+///
+/// assert_eq!(Region::parse("eu-west"), Ok(Region::EuWest));
+/// assert_eq!(Region::parse("us"), Ok(Region::America));
+/// assert_eq!(Region::parse("moon"), Err("is none of eu-west, us".to_owned()));
+/// ```
 pub trait Variable: Sized {
     /// What the text must be, to end the sentence "set it to …".
     const EXPECTED: &'static str;
+
+    /// A text that people can copy; empty where none makes sense.
+    const EXAMPLE: &'static str = "";
+
+    /// Whether the whole text is a secret, of which nobody is shown more than that it is set.
+    const SECRET: bool = false;
 
     /// Reads the text.
     ///
@@ -18,8 +53,26 @@ pub trait Variable: Sized {
     /// which may be a secret or hold one.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// How a default is shown in the help text.
+    /// How the value is shown to people: in the help text, by `config explain`, in the list of
+    /// attachments. It must never show a secret: of a URL show its scheme, host, port and path
+    /// alone.
     fn show(&self) -> String;
+
+    /// [`Variable::EXPECTED`], for types that are made of others.
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
+    /// The same, of values within bounds such as `from 1 to 365`.
+    fn expected_within(bounds: &Bounds) -> String {
+        format!("{}, {bounds}", Self::expected())
+    }
+
+    /// The value, of which it is now known that it was read from this file. A type that can
+    /// read it again keeps the path.
+    fn of_file(self, _file: &Path) -> Self {
+        self
+    }
 }
 
 impl Variable for String {
@@ -30,12 +83,14 @@ impl Variable for String {
     }
 
     fn show(&self) -> String {
-        self.clone()
+        // Somebody may have a URL in a plain text, with a password in it.
+        if self.contains("://") { net::shown_text(self) } else { self.clone() }
     }
 }
 
 impl Variable for bool {
     const EXPECTED: &'static str = "`true` or `false`";
+    const EXAMPLE: &'static str = "true";
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_not_bool| "is neither `true` nor `false`".to_owned())
@@ -46,11 +101,11 @@ impl Variable for bool {
     }
 }
 
-impl Variable for u16 {
-    const EXPECTED: &'static str = "a whole number from 0 to 65535, such as 8080";
+impl Variable for char {
+    const EXPECTED: &'static str = "one character";
 
     fn parse(text: &str) -> Result<Self, String> {
-        whole_number(text)
+        text.parse().map_err(|_not_char| "is not one character".to_owned())
     }
 
     fn show(&self) -> String {
@@ -58,103 +113,34 @@ impl Variable for u16 {
     }
 }
 
-impl Variable for NonZeroU32 {
-    const EXPECTED: &'static str = "a whole number from 1 to 4294967295, such as 100";
+impl Variable for PathBuf {
+    const EXPECTED: &'static str = "the path of a file or folder";
 
     fn parse(text: &str) -> Result<Self, String> {
-        Self::new(whole_number(text)?).ok_or_else(|| "is out of range".to_owned())
+        match text.contains('\0') {
+            true => Err("is not a path".to_owned()),
+            false => Ok(Self::from(text)),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Variable for uuid::Uuid {
+    const EXPECTED: &'static str = "a UUID such as 67e55044-10b1-426f-9247-bb680e5fe0c8";
+    const EXAMPLE: &'static str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_not_uuid| "is not a UUID".to_owned())
     }
 
     fn show(&self) -> String {
         self.to_string()
     }
-}
-
-impl Variable for Duration {
-    const EXPECTED: &'static str = "a time span such as 250ms, 45s or 1h30m";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "is not a time span".to_owned();
-        let span: jiff::SignedDuration = text.parse().ok().ok_or_else(wrong)?;
-        Self::try_from(span).ok().ok_or_else(wrong)
-    }
-
-    fn show(&self) -> String {
-        if self.subsec_millis() == 0 {
-            format!("{}s", self.as_secs())
-        } else {
-            format!("{}ms", self.as_millis())
-        }
-    }
-}
-
-impl Variable for IpAddr {
-    const EXPECTED: &'static str = "an IP address such as 127.0.0.1, 0.0.0.0 or ::";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_not_ip| "is not an IP address".to_owned())
-    }
-
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Level(pub(crate) tracing::Level);
-
-impl Variable for Level {
-    const EXPECTED: &'static str = "one of error, warn, info, debug, trace";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "error" => Ok(Self(tracing::Level::ERROR)),
-            "warn" => Ok(Self(tracing::Level::WARN)),
-            "info" => Ok(Self(tracing::Level::INFO)),
-            "debug" => Ok(Self(tracing::Level::DEBUG)),
-            "trace" => Ok(Self(tracing::Level::TRACE)),
-            _ => Err("is not a level".to_owned()),
-        }
-    }
-
-    fn show(&self) -> String {
-        self.0.as_str().to_ascii_lowercase()
-    }
-}
-
-fn whole_number<T: std::str::FromStr<Err = std::num::ParseIntError>>(
-    text: &str,
-) -> Result<T, String> {
-    use std::num::IntErrorKind;
-    text.parse().map_err(|error: std::num::ParseIntError| {
-        match error.kind() {
-            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "is out of range",
-            _ => "is not a whole number",
-        }
-        .to_owned()
-    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_spans_need_their_unit_and_are_never_negative() {
-        let read = <Duration as Variable>::parse;
-        assert_eq!(read("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(read("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(read("0s"), Ok(Duration::ZERO));
-        for wrong in ["5", "-5s", "soon", "5 parsecs"] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_told_from_no_numbers() {
-        assert_eq!(<u16 as Variable>::parse("65536"), Err("is out of range".to_owned()));
-        assert_eq!(<NonZeroU32 as Variable>::parse("0"), Err("is out of range".to_owned()));
-        assert_eq!(<u16 as Variable>::parse("web"), Err("is not a whole number".to_owned()));
-    }
-}
+#[path = "value_tests.rs"]
+mod tests;

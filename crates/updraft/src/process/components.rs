@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 
@@ -36,9 +37,10 @@ impl Components {
         &self,
         name: &'static str,
         work: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+        runtime: &Handle,
     ) {
         let mut set = self.lock();
-        let id = set.tasks.spawn(work).id();
+        let id = set.tasks.spawn_on(work, runtime).id();
         set.names.insert(id, name);
         self.added.notify_one();
     }

@@ -1,30 +1,26 @@
 //! One connection: its deadlines, and its end in a drain.
 
+mod watched;
+
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::listener::Stream;
+use super::peer::Connected;
+use super::settings::Limits;
 use super::{App, respond};
 use crate::drain::{Phase, reached};
-
-/// From the first byte of a request to the end of its header; also from the opening of a
-/// connection to its first request.
-const HEADER_TIME: Duration = Duration::from_secs(10);
-
-/// How long a connection may be idle. Longer than clients and gateways commonly keep
-/// theirs, so that they close first and no request meets a closing connection.
-const IDLE_TIME: Duration = Duration::from_secs(75);
+use crate::metrics::{Closed, Open};
+use watched::Watched;
 
 /// In a drain: how long a connection that has sent no whole request yet may take to.
 /// Long enough for what is on its way, short enough for half a header to hold nothing up.
@@ -33,22 +29,59 @@ const FIRST_REQUEST_TIME: Duration = Duration::from_millis(250);
 /// HTTP/2 requests at once on one connection.
 const STREAMS: u32 = 200;
 
-/// What is known of the requests of one connection.
-#[derive(Debug, Default)]
+/// How often a quiet HTTP/2 connection is asked whether it lives, and for how long it may not
+/// answer: the other side of a broken network says nothing more.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// What is known of the requests of one connection, and what they need: one count of owners
+/// is touched for each request, and no count that other connections touch too.
+#[derive(Debug)]
 pub(super) struct Requests {
+    pub(super) app: Arc<App>,
+    pub(super) connected: Arc<Connected>,
     /// Requests whose header is complete.
     started: AtomicU64,
     /// Requests that are being read or answered.
     in_flight: AtomicU64,
     /// Bytes have come while no request was in flight, so they begin a header.
     header_open: AtomicBool,
-    /// Frames of HTTP/2 come between requests too, and its header deadline is hyper's.
+    /// Frames of HTTP/2 come between requests too, and a header in the middle of which it
+    /// stays is found by a ping that is not answered.
     multiplexed: AtomicBool,
     header_opened: Notify,
     first_started: Notify,
+    place: Place,
+}
+
+/// A connection's place among `MAX_CONNECTIONS`, for as long as anything of it lives. What is
+/// accepted last of all has none.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+    open: Open,
+}
+
+impl Place {
+    pub(super) fn new(permit: Option<OwnedSemaphorePermit>, app: &App) -> Self {
+        Self { _permit: permit, open: app.connections.accepted() }
+    }
 }
 
 impl Requests {
+    fn new(app: Arc<App>, connected: Connected, place: Place) -> Self {
+        Self {
+            app,
+            connected: Arc::new(connected),
+            started: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            header_open: AtomicBool::new(false),
+            multiplexed: AtomicBool::new(false),
+            header_opened: Notify::new(),
+            first_started: Notify::new(),
+            place,
+        }
+    }
+
     /// A header is complete.
     pub(super) fn start(&self, version: Version) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -72,10 +105,10 @@ impl Requests {
     }
 
     /// Ends when a header took too long.
-    async fn header_too_slow(&self) {
+    async fn header_too_slow(&self, time: Duration) {
         loop {
             let before = self.started.load(Ordering::Relaxed);
-            tokio::time::sleep(HEADER_TIME).await;
+            tokio::time::sleep(time).await;
             let none_since = self.started.load(Ordering::Relaxed) == before;
             let open = before == 0 || self.header_open.load(Ordering::Relaxed);
             if none_since && open && !self.multiplexed.load(Ordering::Relaxed) {
@@ -84,37 +117,88 @@ impl Requests {
             self.header_opened.notified().await;
         }
     }
+
+    /// Ends when nothing was asked for so long, or up to half as long again: a timer for each
+    /// request would cost more than it is worth.
+    async fn idle(&self, time: Duration) {
+        let seen = || {
+            let started = self.started.load(Ordering::Relaxed);
+            (started, self.in_flight.load(Ordering::Relaxed))
+        };
+        let mut quiet = 0;
+        while quiet < 2 {
+            let before = seen();
+            tokio::time::sleep(time / 2).await;
+            let after = seen();
+            quiet = if before == after && after.1 == 0 { quiet + 1 } else { 0 };
+        }
+    }
+}
+
+/// How all connections of a listener are spoken with.
+pub(super) fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The deadlines of HTTP/1 are `Requests`'s: without a timer for each request.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(limits.header_bytes)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY)
+        .enable_connect_protocol();
+    builder
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, app: Arc<App>) {
-    // Small answers should not wait for more; on failure they merely do.
-    drop(stream.set_nodelay(true));
-    let requests = Arc::new(Requests::default());
-    let io = TokioIo::new(Watched { stream, requests: Arc::clone(&requests) });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIME);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+pub(super) async fn serve(
+    stream: Stream,
+    address: Option<SocketAddr>,
+    app: Arc<App>,
+    place: Place,
+) {
+    let Some((stream, connected)) = secure(stream, address, &app).await else { return };
+    speak(stream, connected, app, place).await;
+}
 
+/// Serves one connection, on which HTTP is spoken from here on, to its end.
+pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, place: Place) {
     let mut phase = app.phase.clone();
+    let requests = Arc::new(Requests::new(Arc::clone(&app), connected, place));
+    let limits = &app.settings.limits;
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&requests), limits.write_time));
     let of_service = Arc::clone(&requests);
     let service = service_fn(move |request| {
         let requests = Arc::clone(&of_service);
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(respond::respond(app, requests, request).await) }
+        async move { Ok::<_, Infallible>(respond::respond(requests, request).await) }
     });
-    let connection = builder.serve_connection(io, service);
+    let connection = app.protocol.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
-    let too_slow = requests.header_too_slow();
+    let too_slow = requests.header_too_slow(limits.header_time);
     tokio::pin!(too_slow);
 
+    let open = &requests.place.open;
     // Errors here are the client's: it went away, or spoke no HTTP.
-    tokio::select! {
-        _ended = &mut connection => return,
-        () = &mut too_slow => return,
-        () = reached(&mut phase, Phase::Closing) => {}
-    }
-    if requests.started.load(Ordering::Relaxed) == 0 {
+    let closing = tokio::select! {
+        ended = &mut connection => {
+            return open.ends(if ended.is_ok() { Closed::Ended } else { Closed::Broken });
+        }
+        () = &mut too_slow => return open.ends(Closed::SlowHeader),
+        () = requests.idle(limits.idle_time) => {
+            open.ends(Closed::Idle);
+            false
+        }
+        () = reached(&mut phase, Phase::Closing) => {
+            open.ends(Closed::Drained);
+            true
+        }
+    };
+    if closing && requests.started.load(Ordering::Relaxed) == 0 {
         let first = tokio::time::timeout(FIRST_REQUEST_TIME, requests.first_started.notified());
         tokio::select! {
             // What has come is read before the time is looked at.
@@ -131,60 +215,52 @@ pub(super) async fn serve(stream: TcpStream, app: Arc<App>) {
     }
 }
 
-/// A stream that tells when bytes have come.
-#[derive(Debug)]
-struct Watched {
-    stream: TcpStream,
-    requests: Arc<Requests>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if before < buffer.filled().len() {
-            self.requests.bytes_came();
+/// Shakes hands, where TLS is spoken. A handshake may take as long as a header, and in a
+/// drain no longer than a first request.
+#[cfg(feature = "tls")]
+async fn secure(
+    stream: Stream,
+    address: Option<SocketAddr>,
+    app: &App,
+) -> Option<(Stream, Connected)> {
+    let Some(tls) = &app.tls else {
+        return Some((stream, Connected { address, ..Connected::default() }));
+    };
+    let mut phase = app.phase.clone();
+    let closed = async {
+        reached(&mut phase, Phase::Closing).await;
+        tokio::time::sleep(FIRST_REQUEST_TIME).await;
+    };
+    let error = tokio::select! {
+        accepted = tls.accept(stream) => match accepted {
+            Ok((stream, identity)) => {
+                let connected = Connected {
+                    address,
+                    tls: true,
+                    identity,
+                    #[cfg(feature = "testing")]
+                    caller: None,
+                };
+                return Some((stream, connected));
+            }
+            Err(error) => error,
+        },
+        () = tokio::time::sleep(app.settings.limits.header_time) => {
+            std::io::ErrorKind::TimedOut.into()
         }
-        polled
-    }
+        () = closed => return None,
+    };
+    app.metrics.tls_handshakes_failed.inc();
+    // Scanners would fill the log.
+    tracing::debug!(error = &error as &dyn std::error::Error, "no TLS handshake");
+    None
 }
 
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+#[cfg(not(feature = "tls"))]
+async fn secure(
+    stream: Stream,
+    address: Option<SocketAddr>,
+    _: &App,
+) -> Option<(Stream, Connected)> {
+    std::future::ready(Some((stream, Connected { address, ..Connected::default() }))).await
 }

@@ -1,30 +1,41 @@
 //! What every request goes through, around the service's own routes: health, request id,
-//! body limit, panics, problems, and the end of keep-alive in a drain.
+//! admission, deadline, body bounds, panics, problems, and the end of keep-alive in a drain.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
-use tower::ServiceExt;
+use tower::Service;
 use tracing::Instrument;
+use updraft_resilience::deadline::{self, Deadline, header as deadline_header};
+use updraft_trace::RequestId;
 
 use super::connection::Requests;
-use super::tracked::{PathKind, Tracked, TrackedBody};
-use super::{App, Route};
-use crate::drain::Phase;
-use crate::problem::{PROBLEM_JSON, Problem};
+use super::metrics::{Rejected, StreamKind};
+use super::peer::{Connected, Peer};
+use super::received::{Fate, Packing, Received, too_large};
+use super::tracked::{Measured, PathKind, Tracked, TrackedBody};
+use super::{App, Held, compression, security};
+use crate::drain::{Phase, reached};
+use crate::health::Probe;
+use crate::metrics::Route;
+use crate::problem::{PROBLEM_JSON, ProblemDetails};
+use crate::trace::{self, RequestSpan};
 
 /// By this header a request keeps its name across services.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longer ids are replaced: they would fill logs.
-const REQUEST_ID_MOST: usize = 128;
+/// Longer paths with their queries are refused with 414.
+const URI_MOST: usize = 8 * 1024;
 
 /// The text of a bare error answer is kept as the detail of the problem up to here.
 const BARE_TEXT_MOST: usize = 4096;
@@ -38,98 +49,236 @@ pub(crate) fn request_id() -> Option<(HeaderName, HeaderValue)> {
     CURRENT_ID.try_with(|id| (REQUEST_ID, id.clone())).ok()
 }
 
+/// What of a request is needed for its answer when the handler has taken it.
+struct Asked {
+    origin: Option<HeaderValue>,
+    gzip: bool,
+    client: Option<IpAddr>,
+}
+
 /// Answers one request.
-pub(super) async fn respond(
-    app: Arc<App>,
+pub(super) fn respond(
+    requests: Arc<Requests>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<TrackedBody>> {
+    let http = requests.app.http.clone();
+    Route::known(http, respond_tracked(requests, request))
+}
+
+async fn respond_tracked(
     requests: Arc<Requests>,
     request: Request<Incoming>,
 ) -> Response<TrackedBody> {
+    let app = &*requests.app;
     let version = request.version();
-    let id = id_of(&request);
-    let span = tracing::info_span!("request", request_id = id.to_str().unwrap_or_default());
-    let in_flight = app.in_flight.clone();
-    let method = request.method().clone();
-    let mut tracked = Tracked::begin(in_flight, requests, span.clone(), method, version);
-
-    let health = health(&app, &request);
-    let (mut response, path) = match health {
-        Some(response) => (response, PathKind::Health),
-        None => {
-            let answered = answer(&app, request).instrument(span.clone());
-            let mut response = CURRENT_ID.scope(id.clone(), answered).await;
-            let path = match response.extensions_mut().remove::<Route>() {
-                Some(Route(matched)) => PathKind::Route(matched.as_str().to_owned()),
-                None => PathKind::Unmatched,
-            };
-            (explained(response).await, path)
-        }
-    };
-    response.headers_mut().insert(REQUEST_ID, id);
-    let draining = Phase::Draining <= *app.phase.borrow();
-    if draining && version < Version::HTTP_2 {
-        // The client must open its next connection elsewhere.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let id = id_of(request.headers());
+    let asked = Asked::of(app, &requests.connected, &request);
+    let mut span = RequestSpan::begin(&request, id.to_str().unwrap_or_default(), asked.client);
+    let health = health(app, &request);
+    if health.is_some() {
+        span.forget();
     }
-    tracked.answered(response.status().as_u16(), path);
-    response.map(|body| TrackedBody { body, tracked })
+    let inside = span.span().clone();
+    let method = request.method().clone();
+    let measured = Measured::begin(&app.http, &request);
+    let tracked = Tracked::begin(Arc::clone(&requests), span, method, version, measured);
+
+    if let Some(mut response) = health {
+        response.headers_mut().insert(REQUEST_ID, id);
+        return finish(app, version, response, tracked, PathKind::Health);
+    }
+    let answered = answer(&requests, &asked, request).instrument(inside);
+    let (response, fate) = CURRENT_ID.scope(id.clone(), answered).await;
+    let mut response = mended(app, response, fate).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    let path = Route::matched().map_or(PathKind::Unmatched, PathKind::Route);
+    let response = finished(app, &requests.connected, &asked, response);
+    finish(app, version, response, tracked, path)
+}
+
+impl Asked {
+    fn of(app: &App, connected: &Connected, request: &Request<Incoming>) -> Self {
+        let settings = &app.settings;
+        let headers = request.headers();
+        let origin = settings.cors.as_ref().and_then(|_cors| headers.get(header::ORIGIN));
+        Self {
+            origin: origin.cloned(),
+            gzip: settings.compression && compression::welcome(request.method(), headers),
+            client: settings.proxies.client(connected.address, headers),
+        }
+    }
 }
 
 /// The caller's id when it is a sound one, else a new one.
-fn id_of(request: &Request<Incoming>) -> HeaderValue {
-    let given = request.headers().get(REQUEST_ID).filter(|id| {
-        let bytes = id.as_bytes();
-        (1..=REQUEST_ID_MOST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-    });
-    given.cloned().unwrap_or_else(|| {
-        let id = uuid::Uuid::now_v7().to_string();
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unknown"))
-    })
+fn id_of(headers: &HeaderMap) -> HeaderValue {
+    let made = || {
+        let now = jiff::Timestamp::now().as_millisecond();
+        trace::with_random(|random| RequestId::new(u64::try_from(now).unwrap_or_default(), random))
+    };
+    RequestId::kept(headers, true).unwrap_or_else(made).into_value()
 }
 
-/// Health is answered before anything else, and says little.
+/// Health is answered before anything else, so that it never waits behind the requests of
+/// users, and says little.
 fn health(app: &App, request: &Request<Incoming>) -> Option<Response> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    let phase = *app.phase.borrow();
-    let (status, text) = match (request.uri().path(), phase) {
-        ("/livez" | "/health/live", _) => (StatusCode::OK, "live\n"),
-        ("/readyz" | "/health/ready", Phase::Serving) => (StatusCode::OK, "ready\n"),
-        ("/readyz" | "/health/ready", Phase::Starting) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
-        }
-        ("/readyz" | "/health/ready", _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        _ => return None,
-    };
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/plain")];
-    Some((status, headers, text).into_response())
+    let probe = Probe::of_path(request.uri().path()).filter(|_| app.health_on_port)?;
+    Some(app.health.answer(probe))
 }
 
-async fn answer(app: &App, request: Request<Incoming>) -> Response {
-    let Some(router) = app.router.get() else {
-        return match *app.phase.borrow() {
-            Phase::Starting => Problem::new(StatusCode::SERVICE_UNAVAILABLE)
-                .detail("the process is starting")
-                .retry_after(1)
-                .into_response(),
-            // A worker: only health is served here.
-            _ => StatusCode::NOT_FOUND.into_response(),
-        };
+/// The answer of the routes, or why they were not asked; and how the body failed.
+async fn answer(
+    requests: &Arc<Requests>,
+    asked: &Asked,
+    request: Request<Incoming>,
+) -> (Response, Option<Fate>) {
+    let app = &*requests.app;
+    let request = match admitted(app, asked, request) {
+        Ok(request) => request,
+        Err(refusal) => return (*refusal, None),
     };
-    let most = app.limits.body_bytes.get() as usize;
-    if (most as u64) < request.body().size_hint().lower() {
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE)
-            .detail(format!("a request body may have {most} bytes"))
-            .into_response();
+    let Some(router) = app.router.get() else {
+        return (no_router(*app.phase.borrow()), None);
+    };
+    let entered = app.admission.enter().await;
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err(problem) => return (app.refuse(Rejected::Overload, problem), None),
+    };
+    let (mut request, fate) = match received(app, request) {
+        Ok(received) => received,
+        Err(refusal) => return (*refusal, None),
+    };
+    if request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE) {
+        request.extensions_mut().insert(Held(Arc::clone(requests)));
     }
-    let request = request.map(|body| Body::new(Limited::new(body, most)));
-    caught(router.clone(), request).await
+    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
+    request.extensions_mut().insert(peer);
+    #[cfg(feature = "testing")]
+    if let Some(caller) = &requests.connected.caller {
+        request.extensions_mut().insert(caller.clone());
+    }
+    let response = in_time(app, router, request).await;
+    entered.done(response.status());
+    (response, fate)
+}
+
+/// What can be refused by the header alone, the cheapest first.
+fn admitted(
+    app: &App,
+    asked: &Asked,
+    request: Request<Incoming>,
+) -> Result<Request<Incoming>, Box<Response>> {
+    let uri = request.uri();
+    let length = uri.path_and_query().map_or(0, |text| text.as_str().len());
+    if URI_MOST < length {
+        let problem = ProblemDetails::new(StatusCode::URI_TOO_LONG)
+            .detail(format!("a path with its query may have {URI_MOST} bytes"));
+        return Err(app.refuse(Rejected::Uri, problem).into());
+    }
+    if let Some(cors) = &app.settings.cors
+        && let Some(response) = cors.preflight(&request)
+    {
+        return Err(response.into());
+    }
+    match app.admission.count(asked.client) {
+        Ok(()) => Ok(request),
+        Err(problem) => Err(app.refuse(Rejected::Rate, problem).into()),
+    }
+}
+
+fn no_router(phase: Phase) -> Response {
+    match phase {
+        Phase::Starting => ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
+            .detail("the process is starting")
+            .retry_after(1)
+            .into_response(),
+        // A worker: only health is served here.
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The request with a body that is bounded. Most have none, which costs nothing.
+fn received(
+    app: &App,
+    mut request: Request<Incoming>,
+) -> Result<(Request<Body>, Option<Fate>), Box<Response>> {
+    if request.body().is_end_stream() {
+        return Ok((request.map(|_empty| Body::empty()), None));
+    }
+    let limits = &app.settings.limits;
+    let most = limits.body_bytes.get();
+    if u64::from(most) < request.body().size_hint().lower() {
+        return Err(app.refuse(Rejected::BodySize, too_large(most)).into());
+    }
+    let packing = match request.headers().get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Packing::Plain,
+        Some(b"gzip" | b"x-gzip") => Packing::Gzip,
+        Some(_unknown) => {
+            let problem = ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+                .detail("a request body may be packed by gzip, or not at all");
+            let mut response = app.refuse(Rejected::BodyEncoding, problem);
+            let gzip = HeaderValue::from_static("gzip");
+            response.headers_mut().insert(header::ACCEPT_ENCODING, gzip);
+            return Err(response.into());
+        }
+    };
+    // The limit is on the body itself, for every way of reading it.
+    DefaultBodyLimit::disable().apply(&mut request);
+    let (mut parts, body) = request.into_parts();
+    if packing == Packing::Gzip {
+        parts.headers.remove(header::CONTENT_ENCODING);
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    let body = Received::new(body, packing, most, limits.body_time);
+    let fate = body.fate();
+    Ok((Request::from_parts(parts, Body::new(body)), Some(fate)))
+}
+
+/// The answer of the routes, within the time of the request: `REQUEST_TIMEOUT`, or less when
+/// the caller has less. Whatever is called meanwhile has no more time either.
+async fn in_time(app: &App, router: &Router, request: Request<Body>) -> Response {
+    let ours = app.settings.limits.request_time;
+    let callers = callers_time(request.headers());
+    let (time, of_caller) = match (ours, callers) {
+        (Some(ours), Some(callers)) if callers < ours => (callers, true),
+        (Some(ours), _) => (ours, false),
+        (None, Some(callers)) => (callers, true),
+        (None, None) => return caught(router.clone(), request).await,
+    };
+    let deadline = Deadline::after(app.clock.now(), time);
+    let handled = deadline::with(deadline, caught(router.clone(), request));
+    if let Ok(response) = tokio::time::timeout(time, handled).await {
+        return response;
+    }
+    let problem = match of_caller {
+        true => ProblemDetails::new(StatusCode::GATEWAY_TIMEOUT)
+            .detail("there was no answer within the time of the caller"),
+        false => ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
+            .detail("there was no answer in time")
+            .retry_after(1),
+    };
+    app.refuse(Rejected::Deadline, problem)
+}
+
+/// The time that the caller has left, by the headers of gRPC and of Envoy.
+fn callers_time(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let envoy = text(deadline_header::EXPECTED_TIMEOUT_MS);
+    let grpc = text(deadline_header::GRPC_TIMEOUT);
+    let envoy = envoy.and_then(deadline_header::parse_timeout_ms);
+    let grpc = grpc.and_then(deadline_header::parse_grpc_timeout);
+    envoy.into_iter().chain(grpc).min()
 }
 
 /// A panic in a handler is that request's failure and nobody else's. The panic hook has
 /// logged it, inside the span of the request.
-async fn caught(router: Router, request: Request<Body>) -> Response {
-    let mut handling = std::pin::pin!(router.oneshot(request));
+async fn caught(mut router: Router, request: Request<Body>) -> Response {
+    // Everything of the routes runs inside of this future, the dispatch too.
+    let handling = async move { Service::call(&mut router, request).await };
+    let mut handling = std::pin::pin!(handling);
     let handled = std::future::poll_fn(|context| {
         let poll = AssertUnwindSafe(|| handling.as_mut().poll(context));
         match std::panic::catch_unwind(poll) {
@@ -140,16 +289,45 @@ async fn caught(router: Router, request: Request<Body>) -> Response {
         }
     });
     let response = handled.await;
-    response.unwrap_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR).into_response())
+    response
+        .unwrap_or_else(|| ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR).into_response())
+}
+
+/// Turns what a handler made of a body that failed into what is true of it, and explains what
+/// is a bare error.
+async fn mended(app: &App, response: Response, fate: Option<Fate>) -> Response {
+    if !is_error(&response) {
+        return response;
+    }
+    let most = app.settings.limits.body_bytes.get();
+    let Some(problem) = fate.and_then(|fate| fate.problem(most)) else {
+        return explained(response).await;
+    };
+    let reason = match problem.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Rejected::BodySize,
+        StatusCode::REQUEST_TIMEOUT => Rejected::BodyTime,
+        _ => Rejected::BodyEncoding,
+    };
+    let mut response = app.refuse(reason, problem);
+    // What else may come of this body is not worth waiting for.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn is_error(response: &Response) -> bool {
+    response.status().is_client_error() || response.status().is_server_error()
 }
 
 /// Turns a bare error (no body, or plain text, as extractors and the router give) into a
 /// problem document.
-async fn explained(response: Response) -> Response {
+pub(crate) async fn explained(response: Response) -> Response {
+    if !is_error(&response) {
+        return response;
+    }
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
     let bare = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    if !bare || !(status.is_client_error() || status.is_server_error()) {
+    if !bare {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -157,10 +335,65 @@ async fn explained(response: Response) -> Response {
         Ok(text) => String::from_utf8_lossy(&text.to_bytes()).into_owned(),
         Err(_longer_or_broken) => String::new(),
     };
-    let problem = Problem::new(status);
+    let problem = ProblemDetails::new(status);
     let problem = if text.is_empty() { problem } else { problem.detail(text) };
     let body = problem.into_response().into_body();
     parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, body)
+}
+
+/// What every answer of the service gets beside what its handler said.
+fn finished(app: &App, connected: &Connected, asked: &Asked, mut response: Response) -> Response {
+    let settings = &app.settings;
+    let headers = response.headers_mut();
+    if let Some(cors) = &settings.cors {
+        cors.tell(asked.origin.as_ref(), headers);
+    }
+    if settings.security_headers {
+        security::harden(headers, connected.tls);
+    }
+    app.admission.tell(asked.client, headers);
+    if settings.compression { app.packer.pack(response, asked.gzip) } else { response }
+}
+
+/// Gives the answer away, with what goes on until its last byte.
+fn finish(
+    app: &App,
+    version: Version,
+    mut response: Response,
+    mut tracked: Tracked,
+    path: PathKind,
+) -> Response<TrackedBody> {
+    let headers = response.headers_mut();
+    if version < Version::HTTP_2 {
+        if Phase::Draining <= *app.phase.borrow() {
+            // The client must open its next connection elsewhere.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    } else {
+        // It has no meaning there (RFC 9113, section 8.2.2).
+        headers.remove(header::CONNECTION);
+    }
+    let events = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let stream = events.then(|| app.metrics.stream(StreamKind::Sse));
+    let end = stream.map(|counted| {
+        let mut phase = app.phase.clone();
+        let end: super::tracked::End = Box::pin(async move {
+            reached(&mut phase, Phase::Closing).await;
+            drop(counted);
+        });
+        end
+    });
+    tracked.answered(response.status().as_u16(), path);
+    response.map(|body| TrackedBody { body, end, tracked })
+}
+
+impl App {
+    fn refuse(&self, reason: Rejected, problem: ProblemDetails) -> Response {
+        self.metrics.reject(reason);
+        problem.into_response()
+    }
 }

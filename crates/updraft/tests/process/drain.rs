@@ -163,15 +163,20 @@ fn connections_on_their_way_are_answered_when_the_listener_closes() {
 
 #[test]
 fn a_component_that_ends_takes_the_process_down() {
-    for (process, message) in [
+    let folder = tempfile::tempdir().unwrap();
+    let db = format!("sqlite://{}/db.sqlite3", folder.path().display());
+    let jobs = format!("{db}?queue=jobs");
+    let variables = [("DB_URL", db.as_str()), ("JOBS_URL", jobs.as_str())];
+    assert!(Process::start("migrate", &variables).end().0.success());
+    for (doom, message) in [
         ("fails", "a background component died"),
         ("panics", "a background component died"),
         ("ends", "a background component ended unasked"),
-        ("idle", "cannot start"),
     ] {
-        let (status, lines) = Process::start(process, &[]).end();
-        assert_eq!(status.code(), Some(1), "{process}");
+        let variables = [&variables[..], &[("DOOM", doom)]].concat();
+        let (status, lines) = Process::start("worker", &variables).end();
+        assert_eq!(status.code(), Some(1), "{doom}");
         let said = lines.iter().any(|line| line["message"] == message);
-        assert!(said, "{process}: {lines:#?}");
+        assert!(said, "{doom}: {lines:#?}");
     }
 }

@@ -5,8 +5,6 @@ mod client;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
-mod queue;
-#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod support;

@@ -31,8 +31,15 @@ pub(crate) fn command(process: &str, variables: &[(&str, &str)]) -> Command {
 }
 
 impl Process {
+    /// A process of this type; of those that end by themselves see `doom` of the specimen.
     pub(crate) fn start(process: &str, variables: &[(&str, &str)]) -> Self {
-        let mut child = command(process, variables).stderr(Stdio::inherit()).spawn().unwrap();
+        Self::of(command(process, variables))
+    }
+
+    /// A process of this command.
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -93,11 +100,6 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     /// Waits for the end; gives the status and every line of the process.

@@ -87,14 +87,14 @@ fn each_request_has_one_access_line_with_its_route_and_its_id() {
 
 #[test]
 fn half_a_header_is_closed_and_slow_work_and_idleness_are_not() {
-    let (_process, address) = Process::web(&[]);
+    let (_process, address) = Process::web(&[("HEADER_TIMEOUT", "1s")]);
     let mut idle = Connection::open(&address).unwrap();
     idle.get("/").unwrap();
     // Its body comes later than a header may.
     let mut upload = Connection::open(&address).unwrap();
     upload.send("POST /size HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab").unwrap();
     let mut slow = Connection::open(&address).unwrap();
-    slow.send("GET /slow?ms=12000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    slow.send("GET /slow?ms=1500 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     let mut silent = Connection::open(&address).unwrap();
     let mut half = Connection::open(&address).unwrap();
     half.send("GET / HTTP/1.1\r\nHo").unwrap();

@@ -1,106 +1,93 @@
-//! The orders as rows.
+//! The orders as rows, in SQL that SQLite and PostgreSQL share.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::{FromRow, SqliteConnection, SqlitePool};
-use updraft::{Migration, Queue};
+use updraft::sql::{Executor, Record, Transaction, query};
+use updraft::{Migration, Queue, Sql, SqlError, migrations};
 use uuid::Uuid;
 
 /// The schema, oldest change first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Queue::MIGRATION, Migration::new("orders_1", include_str!("../migrations/1_orders.sql"))];
+pub(crate) const MIGRATIONS: &[Migration] = migrations!(Queue::MIGRATION, "migrations");
 
 /// An order as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Record, Serialize)]
 pub(crate) struct Order {
     pub(crate) id: String,
     pub(crate) sku: String,
     pub(crate) quantity: u32,
     pub(crate) state: String,
-    pub(crate) placed_at: String,
-    pub(crate) fulfilled_at: Option<String>,
+    pub(crate) placed_at: Timestamp,
+    pub(crate) fulfilled_at: Option<Timestamp>,
 }
 
-pub(crate) async fn has_product(
-    connection: &mut SqliteConnection,
-    sku: &str,
-) -> Result<bool, sqlx::Error> {
-    let known = "SELECT EXISTS (SELECT 1 FROM stock WHERE sku = ?)";
-    sqlx::query_scalar(known).bind(sku).fetch_one(connection).await
+pub(crate) async fn has_product(tx: &mut Transaction, sku: &str) -> Result<bool, SqlError> {
+    query("SELECT EXISTS (SELECT 1 FROM stock WHERE sku = $1)").bind(sku).fetch_one(tx).await
 }
 
 /// Inserts an order and gives its id.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    tx: &mut Transaction,
     sku: &str,
     quantity: u32,
     idempotency_key: Option<&str>,
-) -> Result<String, sqlx::Error> {
+) -> Result<String, SqlError> {
     let id = Uuid::now_v7().to_string();
     let insert = "INSERT INTO orders (id, idempotency_key, sku, quantity, placed_at)
-        VALUES (?, ?, ?, ?, ?)";
-    sqlx::query(insert)
+        VALUES ($1, $2, $3, $4, $5)";
+    query(insert)
         .bind(&id)
         .bind(idempotency_key)
         .bind(sku)
         .bind(quantity)
-        .bind(now())
-        .execute(connection)
+        .bind(Timestamp::now())
+        .execute(tx)
         .await?;
     Ok(id)
 }
 
 pub(crate) async fn by_key(
-    connection: &mut SqliteConnection,
+    tx: &mut Transaction,
     idempotency_key: &str,
-) -> Result<Option<Order>, sqlx::Error> {
-    let find = "SELECT *, iif(fulfilled_at IS NULL, 'placed', 'fulfilled') AS state
-        FROM orders WHERE idempotency_key = ?";
-    sqlx::query_as(find).bind(idempotency_key).fetch_optional(connection).await
+) -> Result<Option<Order>, SqlError> {
+    let find = "SELECT *, CASE WHEN fulfilled_at IS NULL THEN 'placed' ELSE 'fulfilled' END
+        AS state FROM orders WHERE idempotency_key = $1";
+    query(find).bind(idempotency_key).fetch_optional(tx).await
 }
 
-pub(crate) async fn by_id(
-    connection: &mut SqliteConnection,
-    id: &str,
-) -> Result<Option<Order>, sqlx::Error> {
-    let find = "SELECT *, iif(fulfilled_at IS NULL, 'placed', 'fulfilled') AS state
-        FROM orders WHERE id = ?";
-    sqlx::query_as(find).bind(id).fetch_optional(connection).await
+pub(crate) async fn by_id(on: impl Executor<'_>, id: &str) -> Result<Option<Order>, SqlError> {
+    let find = "SELECT *, CASE WHEN fulfilled_at IS NULL THEN 'placed' ELSE 'fulfilled' END
+        AS state FROM orders WHERE id = $1";
+    query(find).bind(id).fetch_optional(on).await
 }
 
 /// The latest orders; their ids grow with time.
-pub(crate) async fn latest(db: &SqlitePool, limit: u32) -> Result<Vec<Order>, sqlx::Error> {
-    let list = "SELECT *, iif(fulfilled_at IS NULL, 'placed', 'fulfilled') AS state
-        FROM orders ORDER BY id DESC LIMIT ?";
-    sqlx::query_as(list).bind(limit).fetch_all(db).await
+pub(crate) async fn latest(db: &Sql, limit: u32) -> Result<Vec<Order>, SqlError> {
+    let list = "SELECT *, CASE WHEN fulfilled_at IS NULL THEN 'placed' ELSE 'fulfilled' END
+        AS state FROM orders ORDER BY id DESC LIMIT $1";
+    query(list).bind(limit).fetch_all(db).await
 }
 
 /// Takes the goods of an order from the shelf, unless that was done before.
-pub(crate) async fn reserve(
-    connection: &mut SqliteConnection,
-    id: &str,
-) -> Result<(), sqlx::Error> {
-    let mark = "UPDATE orders SET reserved_at = ? WHERE id = ? AND reserved_at IS NULL
+pub(crate) async fn reserve(tx: &mut Transaction, id: &str) -> Result<(), SqlError> {
+    let mark = "UPDATE orders SET reserved_at = $1 WHERE id = $2 AND reserved_at IS NULL
         RETURNING sku, quantity";
-    let reserved: Option<(String, u32)> =
-        sqlx::query_as(mark).bind(now()).bind(id).fetch_optional(&mut *connection).await?;
-    let Some((sku, quantity)) = reserved else { return Ok(()) };
+    let mark = query(mark).bind(Timestamp::now()).bind(id);
+    let Some((sku, quantity)) = mark.fetch_optional::<(String, u32)>(&mut *tx).await? else {
+        return Ok(());
+    };
     // The warehouse never runs dry: an empty shelf is refilled by a hundred.
-    let take = "UPDATE stock
-        SET on_hand = on_hand - ?1 + iif(on_hand < ?1, 100, 0) WHERE sku = ?2";
-    sqlx::query(take).bind(quantity).bind(sku).execute(connection).await?;
+    let take = "UPDATE stock SET on_hand = on_hand - $1
+        + CASE WHEN on_hand < $1 THEN 100 ELSE 0 END WHERE sku = $2";
+    query(take).bind(quantity).bind(sku).execute(tx).await?;
     Ok(())
 }
 
-pub(crate) async fn fulfilled(
-    connection: &mut SqliteConnection,
-    id: &str,
-) -> Result<(), sqlx::Error> {
-    let stamp = "UPDATE orders SET fulfilled_at = ? WHERE id = ? AND fulfilled_at IS NULL";
-    sqlx::query(stamp).bind(now()).bind(id).execute(connection).await?;
+pub(crate) async fn fulfilled(tx: &mut Transaction, id: &str) -> Result<(), SqlError> {
+    query("UPDATE orders SET fulfilled_at = $1 WHERE id = $2 AND fulfilled_at IS NULL")
+        .bind(Timestamp::now())
+        .bind(id)
+        .execute(tx)
+        .await?;
     Ok(())
-}
-
-fn now() -> String {
-    format!("{:.3}", Timestamp::now())
 }

@@ -1,109 +1,112 @@
-//! The orders over HTTP.
+//! The orders over HTTP. What each operation reads, answers and refuses is its contract:
+//! `orders contract print`.
 
+use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use updraft::http::{
-    HeaderMap, IntoResponse, Json, Path, Query, Response, Router, State, StatusCode, get, header,
-    post,
-};
-use updraft::{Problem, Queue, Sql};
+use updraft::http::{Created, Headers, Json, Path, Query, Valid};
+use updraft::{Ctx, Error, Problem, get, post};
 
-use crate::fulfil::{Fulfil, KIND};
+use crate::Orders;
+use crate::fulfil::Fulfil;
 use crate::store::{self, Order};
 
-const QUANTITY_MOST: u32 = 100;
-const LIST_MOST: u32 = 100;
 const LIST_DEFAULT: u32 = 20;
-const KEY_MOST: usize = 200;
 
-#[derive(Clone)]
-struct App {
-    db: Sql,
-    jobs: Queue,
-}
-
-pub(crate) fn router(db: Sql, jobs: Queue) -> Router {
-    Router::new()
-        .route("/orders", post(place).get(list))
-        .route("/orders/{id}", get(show))
-        .with_state(App { db, jobs })
-}
-
-#[derive(Deserialize)]
+/// What is ordered
+#[derive(Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewOrder {
+pub(crate) struct NewOrder {
+    /// Which product
+    #[garde(length(chars, min = 1, max = 40))]
     sku: String,
+    /// How many of it
+    #[garde(range(min = 1, max = 100))]
     quantity: u32,
 }
 
-/// Places an order. The order and the job that fulfils it come into being together, and
-/// the same `Idempotency-Key` gives the same order, however often the client asks.
-async fn place(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Json(new): Json<NewOrder>,
-) -> Result<Response, Problem> {
-    let key = idempotency_key(&headers)?;
-    if !(1..=QUANTITY_MOST).contains(&new.quantity) {
-        return Err(unfit(format!("`quantity` must be from 1 to {QUANTITY_MOST}")));
-    }
+#[derive(Deserialize, JsonSchema, Validate)]
+pub(crate) struct Retried {
+    /// The same key gives the same order, however often it is asked for
+    #[garde(ascii, length(min = 1, max = 200))]
+    idempotency_key: Option<String>,
+}
+
+/// Why an order was not placed.
+#[derive(Problem)]
+pub(crate) enum PlaceError {
+    /// This product is not sold here
+    #[problem(422)]
+    UnknownProduct { sku: String },
+    /// The Idempotency-Key was used for another order
+    #[problem(422)]
+    KeyReused,
+    #[problem(500)]
+    Internal(#[from] Error),
+}
+
+/// Places an order
+///
+/// The order and the job that fulfils it come into being together.
+#[post("/orders")]
+pub(crate) async fn place(
+    app: Ctx<Orders>,
+    headers: Valid<Headers<Retried>>,
+    Valid(new): Valid<NewOrder>,
+) -> Result<Created<Order>, PlaceError> {
+    let key = headers.idempotency_key.as_deref();
     let mut tx = app.db.begin().await?;
     if let Some(key) = key
         && let Some(order) = store::by_key(&mut tx, key).await?
     {
         if (&order.sku, order.quantity) != (&new.sku, new.quantity) {
-            return Err(unfit("the Idempotency-Key was used for another order"));
+            return Err(PlaceError::KeyReused);
         }
         return Ok(created(order));
     }
     if !store::has_product(&mut tx, &new.sku).await? {
-        return Err(unfit("`sku` is not a product of this shop"));
+        return Err(PlaceError::UnknownProduct { sku: new.sku });
     }
     let id = store::insert(&mut tx, &new.sku, new.quantity, key).await?;
-    app.jobs.enqueue(&mut tx, KIND, &Fulfil { order_id: id.clone() }).await?;
-    let order = store::by_id(&mut tx, &id).await?;
+    app.jobs.enqueue(&mut tx, Fulfil { order_id: id.clone() }).await?;
+    let order = store::by_id(&mut tx, &id).await?.ok_or(Error::new("the new order is gone"))?;
     tx.commit().await?;
-    order.map(created).ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR))
+    Ok(created(order))
 }
 
-#[derive(Deserialize)]
-struct Page {
+#[derive(Deserialize, JsonSchema, Validate)]
+pub(crate) struct Page {
+    /// How many orders; 20 unless it is given
+    #[garde(range(min = 1, max = 100))]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Orders {
+/// Orders, the latest first
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Latest {
     orders: Vec<Order>,
 }
 
-async fn list(State(app): State<App>, Query(page): Query<Page>) -> Result<Json<Orders>, Problem> {
+/// Lists the latest orders
+#[get("/orders")]
+pub(crate) async fn list(
+    app: Ctx<Orders>,
+    page: Valid<Query<Page>>,
+) -> Result<Json<Latest>, Error> {
     let limit = page.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MOST).contains(&limit) {
-        return Err(unfit(format!("`limit` must be from 1 to {LIST_MOST}")));
-    }
-    let orders = store::latest(app.db.read(), limit).await?;
-    Ok(Json(Orders { orders }))
+    let orders = store::latest(&app.db, limit).await?;
+    Ok(Json(Latest { orders }))
 }
 
-async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Order>, Problem> {
-    let mut connection = app.db.read().acquire().await?;
-    let order = store::by_id(&mut connection, &id).await?;
-    order
-        .map(Json)
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND).detail("there is no order of this id"))
+/// Shows an order
+#[get("/orders/{id}")]
+pub(crate) async fn show(
+    app: Ctx<Orders>,
+    Path(id): Path<String>,
+) -> Result<Option<Json<Order>>, Error> {
+    Ok(store::by_id(&app.db, &id).await?.map(Json))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=KEY_MOST).contains(&key.len()));
-    let wrong = || unfit(format!("the Idempotency-Key must be 1 to {KEY_MOST} ASCII characters"));
-    key.ok_or_else(wrong).map(Some)
-}
-
-fn created(order: Order) -> Response {
-    let place = format!("/orders/{}", order.id);
-    (StatusCode::CREATED, [(header::LOCATION, place)], Json(order)).into_response()
-}
-
-fn unfit(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY).detail(detail)
+fn created(order: Order) -> Created<Order> {
+    Created::at(format!("/orders/{}", order.id), order)
 }

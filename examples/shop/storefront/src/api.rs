@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use updraft::http::{
-    HeaderMap, HeaderName, HeaderValue, IntoResponse, Json, Query, Response, Router, State,
-    StatusCode, get, header, post,
+    HeaderName, HeaderValue, Headers, IntoResponse, Json, Query, Raw, Response, header,
 };
-use updraft::{CallError, Client, Problem, Reply, ServiceUrl};
+use updraft::{CallError, Client, Ctx, Error, Problem, Reply, get, post};
 
+use crate::Storefront;
 use crate::catalogue::{PRODUCTS, Product};
 
 /// A page without prices now is better than one with prices later.
@@ -20,49 +21,36 @@ const ORDERS_TIME: Duration = Duration::from_secs(5);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-#[derive(Clone)]
-struct App {
-    orders: Client,
-    pricing: Client,
-}
-
-pub(crate) fn router(orders: &ServiceUrl, pricing: &ServiceUrl) -> Router {
-    let orders = orders.client().timeout(ORDERS_TIME);
-    let pricing = pricing.client().timeout(PRICES_TIME);
-    Router::new()
-        .route("/api/products", get(products))
-        .route("/api/orders", post(place_order).get(list_orders))
-        .with_state(App { orders, pricing })
-}
-
 /// What pricing answers.
 #[derive(Deserialize)]
 struct Prices {
     prices: HashMap<String, Price>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 struct Price {
     amount_minor: u32,
     currency: String,
     display: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Priced {
     #[serde(flatten)]
     product: Product,
     price: Option<Price>,
 }
 
-#[derive(Serialize)]
-struct Products {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Products {
     products: Vec<Priced>,
     /// Some price is missing.
     degraded: bool,
 }
 
-async fn products(State(app): State<App>) -> Json<Products> {
+/// Lists what is sold, with prices where they are known
+#[get("/api/products", tag = "shop")]
+pub(crate) async fn products(app: Ctx<Storefront>) -> Json<Products> {
     let mut prices = prices(&app.pricing).await.unwrap_or_else(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "showing products without prices");
         HashMap::new()
@@ -74,48 +62,65 @@ async fn products(State(app): State<App>) -> Json<Products> {
 }
 
 async fn prices(pricing: &Client) -> Result<HashMap<String, Price>, CallError> {
-    let answer: Prices = pricing.get("/prices").send().await?.json()?;
+    let answer: Prices = pricing.get("/prices").timeout(PRICES_TIME).send().await?.json()?;
     Ok(answer.prices)
 }
 
-/// The order is checked by the service that owns it; here it only passes through.
-async fn place_order(
-    State(app): State<App>,
-    headers: HeaderMap,
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Retried {
+    /// The same key gives the same order, however often it is asked for
+    idempotency_key: Option<String>,
+}
+
+/// Why there is no answer from orders.
+#[derive(Problem)]
+pub(crate) enum OrdersError {
+    /// Orders cannot be taken at the moment
+    #[problem(503, retry_after = 2)]
+    OrdersAway(CallError),
+    #[problem(500)]
+    Internal(#[from] Error),
+}
+
+/// Places an order
+///
+/// It is checked by the service that owns orders; here it only passes through.
+#[post("/api/orders", tag = "shop")]
+pub(crate) async fn place_order(
+    app: Ctx<Storefront>,
+    Headers(retried): Headers<Retried>,
     Json(order): Json<serde_json::Value>,
-) -> Result<Response, Problem> {
-    let mut call = app.orders.post("/orders").json(&order);
-    if let Some(key) = headers.get(&IDEMPOTENCY_KEY) {
-        call = call.header(IDEMPOTENCY_KEY, key.clone());
+) -> Result<Raw<Response>, OrdersError> {
+    let mut call = app.orders.post("/orders").timeout(ORDERS_TIME).json(&order);
+    if let Some(key) = retried.idempotency_key {
+        call = call.header(IDEMPOTENCY_KEY, HeaderValue::try_from(key)?);
     }
     passed_on(call.send().await)
 }
 
-#[derive(Deserialize)]
-struct Page {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Page {
+    /// How many orders; 12 unless it is given
     limit: Option<u32>,
 }
 
-async fn list_orders(
-    State(app): State<App>,
+/// Lists the latest orders
+#[get("/api/orders", tag = "shop")]
+pub(crate) async fn list_orders(
+    app: Ctx<Storefront>,
     Query(page): Query<Page>,
-) -> Result<Response, Problem> {
+) -> Result<Raw<Response>, OrdersError> {
     let limit = page.limit.unwrap_or(12);
-    passed_on(app.orders.get(&format!("/orders?limit={limit}")).send().await)
+    passed_on(app.orders.get(&format!("/orders?limit={limit}")).timeout(ORDERS_TIME).send().await)
 }
 
-fn passed_on(reply: Result<Reply, CallError>) -> Result<Response, Problem> {
-    let reply = reply.map_err(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "orders gave no answer");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE)
-            .detail("orders cannot be taken at the moment")
-            .retry_after(2)
-    })?;
+fn passed_on(reply: Result<Reply, CallError>) -> Result<Raw<Response>, OrdersError> {
+    let reply = reply.map_err(OrdersError::OrdersAway)?;
     let status = reply.status();
     let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Ok((status, headers, reply.into_body()).into_response())
+    Ok(Raw((status, headers, reply.into_body()).into_response()))
 }

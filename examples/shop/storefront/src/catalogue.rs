@@ -1,9 +1,10 @@
 //! What the shop sells. Prices are not known here.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A product as the page shows it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub(crate) struct Product {
     pub(crate) sku: &'static str,
     pub(crate) name: &'static str,

@@ -4,34 +4,29 @@
 mod api;
 mod catalogue;
 
-use std::process::ExitCode;
-
-use updraft::http::{Html, Router, get};
-use updraft::{BoxError, Config, Context, Invalid, ServiceUrl};
+use updraft::http::Html;
+use updraft::{App, Client, Exit, get};
 
 /// The page with its style and script: it loads nothing from elsewhere.
 const PAGE: &str = include_str!("page.html");
 
-/// What this service reads from the environment.
-struct Settings {
-    orders: ServiceUrl,
-    pricing: ServiceUrl,
+/// What this service calls. Neither is called at the start: the shop opens even when they are
+/// late.
+#[derive(App)]
+struct Storefront {
+    /// The service that takes orders
+    orders: Client,
+    /// The service that knows prices
+    pricing: Client,
 }
 
-impl Settings {
-    fn read(config: &mut Config) -> Result<Self, Invalid> {
-        let orders = config.require("ORDERS_URL", "the service that takes orders");
-        let pricing = config.require("PRICING_URL", "the service that knows prices");
-        Ok(Self { orders: orders?, pricing: pricing? })
-    }
+/// The page of the shop
+#[get("/")]
+fn page() -> Html<&'static str> {
+    Html(PAGE)
 }
 
-async fn web(settings: Settings, _context: Context) -> Result<Router, BoxError> {
-    // Neither is called here: the shop opens even when they are late.
-    let api = api::router(&settings.orders, &settings.pricing);
-    Ok(api.route("/", get(|| async { Html(PAGE) })))
-}
-
-fn main() -> ExitCode {
-    updraft::service("storefront", Settings::read).web("web", web).main()
+fn main() -> Exit {
+    let api = updraft::api![page, api::products, api::place_order, api::list_orders];
+    updraft::service!(Storefront).api(api).main()
 }

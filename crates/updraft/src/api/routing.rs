@@ -1,0 +1,227 @@
+//! From declarations to routes: versions, and what cannot be routed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http::{HeaderValue, header};
+
+use super::output::OwnPlace;
+use super::{Api, Entry, Operation, Received, access};
+use crate::app::{App, Ctx};
+use crate::contract::{Contract, Shape, pages};
+use crate::metrics::{KnownRoute, RouteLayer};
+use crate::release::Release;
+
+/// Why operations cannot be an API together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiFault {
+    /// Two operations answer the same requests.
+    #[error(
+        "{operation}: {first} and {second} both answer it; give them versions that do not overlap, or take one out"
+    )]
+    Twice {
+        /// Method and path.
+        operation: String,
+        /// The function that came first.
+        first: String,
+        /// The other function.
+        second: String,
+    },
+    /// Two paths differ in the names of their parameters alone, which cannot be routed.
+    #[error("{first} and {second}: one place of a path has one name; call the parameters alike")]
+    Names {
+        /// The path that came first.
+        first: String,
+        /// The other path.
+        second: String,
+    },
+    /// The versions of an operation are none.
+    #[error("{operation}: `until` must be later than `since`, and needs it")]
+    Versions {
+        /// Method and path.
+        operation: String,
+    },
+    /// An operation names parameters that its path has not.
+    #[error("{operation}: {detail}")]
+    Shape {
+        /// Method and path.
+        operation: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Two operations of one version have the same name in the contract.
+    #[error("{first} and {second} are both called `{id}` in the contract; rename one function")]
+    Id {
+        /// The name.
+        id: String,
+        /// Method and path of the first.
+        first: String,
+        /// Method and path of the other.
+        second: String,
+    },
+}
+
+/// The route of one operation, for one path.
+pub(super) fn route<A: App, O: Operation<A>>() -> MethodRouter<Ctx<A>> {
+    let known = KnownRoute::default();
+    let handler = move |State(app): State<Ctx<A>>, mut request: Request| async move {
+        known.taken(request.extensions().get());
+        if let Err(problem) = access::check(O::DECLARATION, app.auth(), &mut request).await {
+            return problem.into_response();
+        }
+        if O::DECLARATION.since.is_none() {
+            return O::answer(Received::new(request), app).await;
+        }
+        let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+        let mut response = O::answer(Received::new(request), app).await;
+        below(&version, &mut response);
+        response
+    };
+    axum::routing::on(O::DECLARATION.method.filter(), handler)
+}
+
+/// A place that an operation named is one of the version that was asked.
+fn below(version: &str, response: &mut Response) {
+    if response.extensions_mut().remove::<OwnPlace>().is_some()
+        && let Some(location) = response.headers().get(header::LOCATION)
+        && let Ok(location) = location.to_str()
+        && location.starts_with('/')
+        && let Ok(location) = HeaderValue::try_from(format!("/{version}{location}"))
+    {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+}
+
+impl<A: App> Api<A> {
+    /// Everything that keeps these operations from being an API; empty when all is well. A
+    /// service with faults does not start: it says them all, and exits with 70.
+    pub fn faults(&self) -> Vec<ApiFault> {
+        let mut faults = Vec::new();
+        let mut forms: BTreeMap<String, &'static str> = BTreeMap::new();
+        for (index, entry) in self.operations.iter().enumerate() {
+            let own = entry.declaration;
+            let operation = || own.to_string();
+            match (own.since, own.until) {
+                (None, Some(_)) => faults.push(ApiFault::Versions { operation: operation() }),
+                (Some(since), Some(until)) if until <= since => {
+                    faults.push(ApiFault::Versions { operation: operation() });
+                }
+                _ => {}
+            }
+            let first = *forms.entry(own.form()).or_insert(own.path);
+            if first != own.path {
+                let (first, second) = (first.to_owned(), own.path.to_owned());
+                faults.push(ApiFault::Names { first, second });
+            }
+            for other in self.operations.iter().take(index).map(|it| it.declaration) {
+                if other.method == own.method
+                    && other.form() == own.form()
+                    && self.served().any(|version| both_of(other, own, version))
+                {
+                    faults.push(ApiFault::Twice {
+                        operation: operation(),
+                        first: other.place(),
+                        second: own.place(),
+                    });
+                }
+            }
+        }
+        faults.extend(self.contract_faults());
+        faults
+    }
+
+    fn contract_faults(&self) -> Vec<ApiFault> {
+        let release = Release::of_build("", "");
+        let versions = self.versions().map_or(vec![None], |all| all.map(Some).collect());
+        let contracts = versions.into_iter().map(|version| self.contract(&release, version));
+        let mut faults: Vec<ApiFault> = contracts.flat_map(|it| it.faults).collect();
+        let mut seen = Vec::new();
+        faults.retain(|fault| {
+            let new = !seen.contains(fault);
+            seen.push(fault.clone());
+            new
+        });
+        faults
+    }
+
+    /// The versions, when operations have any.
+    pub(crate) fn versions(&self) -> Option<std::ops::RangeInclusive<u32>> {
+        let named = |entry: &Entry<A>| {
+            let declaration = entry.declaration;
+            declaration.since.into_iter().chain(declaration.until).max()
+        };
+        let latest = self.operations.iter().filter_map(named).max()?;
+        Some(self.oldest..=latest.max(self.oldest))
+    }
+
+    /// The versions, or the one that an API without any is of.
+    fn served(&self) -> std::ops::RangeInclusive<u32> {
+        self.versions().unwrap_or(1..=1)
+    }
+
+    /// The contract of a version; without one, of the latest.
+    pub(crate) fn contract(&self, release: &Release, version: Option<u32>) -> Contract {
+        let version = self.versions().map(|all| version.unwrap_or(*all.end()));
+        let of = |entry: &&Entry<A>| version.is_none_or(|version| entry.declaration.is_of(version));
+        let operations: Vec<(_, fn(&mut Shape<'_>))> = self
+            .operations
+            .iter()
+            .filter(of)
+            .map(|entry| (entry.declaration, entry.describe))
+            .collect();
+        Contract::of(release, version, &operations)
+    }
+
+    /// Whether callers must prove what they were granted.
+    pub(crate) fn needs_scopes(&self) -> bool {
+        self.operations.iter().any(|entry| !entry.declaration.scopes.is_empty())
+    }
+
+    /// All routes.
+    pub(crate) fn into_router(self, release: &Release) -> Router<Ctx<A>> {
+        let versions = self.versions();
+        let mut router = told(self.router.clone());
+        for entry in &self.operations {
+            let path = entry.declaration.path;
+            if entry.declaration.since.is_none() {
+                router = router.route(path, (entry.route)());
+                continue;
+            }
+            let all = versions.clone().into_iter().flatten();
+            for version in all.filter(|version| entry.declaration.is_of(*version)) {
+                router = router.route(&format!("/v{version}{path}"), (entry.route)());
+            }
+        }
+        if self.pages && !self.operations.is_empty() {
+            router = router.merge(told(pages::router(&self, release, versions)));
+        }
+        router
+    }
+}
+
+/// Routes that do not tell themselves which of them a request took.
+fn told<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    // A router without any refuses to be layered.
+    if router.has_routes() { router.route_layer(RouteLayer) } else { router }
+}
+
+fn both_of(one: &super::Declaration, other: &super::Declaration, version: u32) -> bool {
+    // One with versions is below them, and one without is not: they never meet.
+    one.since.is_some() == other.since.is_some() && one.is_of(version) && other.is_of(version)
+}
+
+impl super::Declaration {
+    fn place(&self) -> String {
+        format!("{}::{}", self.module, self.id)
+    }
+}
+
+impl fmt::Display for super::Declaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.path)
+    }
+}

@@ -1,0 +1,54 @@
+CREATE TABLE updraft_jobs (
+    id TEXT PRIMARY KEY,
+    queue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    priority INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'leased', 'dead', 'done')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL,
+    due_at_ms BIGINT NOT NULL,
+    lease_token TEXT,
+    enqueued_at_ms BIGINT NOT NULL,
+    first_due_at_ms BIGINT NOT NULL,
+    unique_key TEXT,
+    unique_until_ms BIGINT,
+    trace TEXT,
+    deadline_at_ms BIGINT,
+    last_error TEXT,
+    CHECK ((state = 'leased') = (lease_token IS NOT NULL))
+);
+
+CREATE INDEX updraft_jobs_claim ON updraft_jobs (queue, priority DESC, due_at_ms, id)
+    WHERE state IN ('waiting', 'leased');
+CREATE INDEX updraft_jobs_due ON updraft_jobs (queue, due_at_ms)
+    WHERE state IN ('waiting', 'leased');
+CREATE INDEX updraft_jobs_state ON updraft_jobs (queue, state, due_at_ms);
+CREATE UNIQUE INDEX updraft_jobs_unique ON updraft_jobs (queue, kind, unique_key)
+    WHERE unique_key IS NOT NULL AND state <> 'dead';
+
+CREATE TABLE updraft_outbox (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    job TEXT NOT NULL,
+    enqueued_at_ms BIGINT NOT NULL
+);
+
+CREATE INDEX updraft_outbox_order ON updraft_outbox (queue, seq);
+
+CREATE TABLE updraft_outbox_lease (
+    queue TEXT PRIMARY KEY,
+    token TEXT NOT NULL,
+    until_ms BIGINT NOT NULL
+);
+
+CREATE TABLE updraft_cron (
+    queue TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    due_at_ms BIGINT NOT NULL,
+    fired_at_ms BIGINT NOT NULL,
+    outcome TEXT NOT NULL,
+    job_id TEXT,
+    PRIMARY KEY (queue, schedule, due_at_ms)
+);

@@ -1,0 +1,18 @@
+CREATE TABLE stock (
+    sku TEXT PRIMARY KEY,
+    on_hand INTEGER NOT NULL CHECK (0 <= on_hand)
+);
+
+INSERT INTO stock (sku, on_hand) VALUES
+    ('KITE', 40), ('GLIDER', 60), ('WINDSOCK', 25),
+    ('BALLOON', 12), ('PINWHEEL', 80), ('CHIME', 30);
+
+CREATE TABLE orders (
+    id TEXT PRIMARY KEY,
+    idempotency_key TEXT UNIQUE,
+    sku TEXT NOT NULL REFERENCES stock (sku),
+    quantity INTEGER NOT NULL CHECK (0 < quantity),
+    placed_at TIMESTAMPTZ NOT NULL,
+    reserved_at TIMESTAMPTZ,
+    fulfilled_at TIMESTAMPTZ
+);

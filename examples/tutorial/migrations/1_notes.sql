@@ -1,0 +1,6 @@
+CREATE TABLE notes (
+    id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    words BIGINT,
+    written_at_ms BIGINT NOT NULL
+);
