@@ -88,7 +88,12 @@ impl<A: App> Service<A> {
     /// ```no_run
     /// # use updraft::{App, Ctx, Fire, JobError, Queue, Schedule, Sql};
     /// # #[derive(App)]
-    /// # struct Invoices { db: Sql, jobs: Queue }
+    /// # struct Invoices {
+    /// #     /// The invoices
+    /// #     db: Sql,
+    /// #     /// What is to be done with them
+    /// #     jobs: Queue,
+    /// # }
     /// async fn sweep(app: Ctx<Invoices>, fire: Fire) -> Result<(), JobError> {
     ///     println!("sweeping for {}", fire.due());
     ///     Ok(())

@@ -154,6 +154,7 @@ impl ServiceUrl {
     }
 
     /// Whether any of it is encrypted.
+    #[cfg(feature = "tls")]
     pub(super) fn is_encrypted(&self) -> bool {
         self.places.iter().any(|place| place.protocol == Protocol::Https)
     }

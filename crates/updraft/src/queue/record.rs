@@ -107,6 +107,7 @@ pub struct JobRecord {
 
 impl JobRecord {
     /// A job that was just enqueued.
+    #[cfg(feature = "nats")]
     pub(crate) fn waiting(job: NewJob) -> Self {
         let at_ms = job.due_ms;
         Self {
