@@ -7,12 +7,14 @@ use crate::tidy::Finding;
 
 /// Floors, the ground first. A crate has its line here before it has a folder.
 const FLOORS: &[(&str, u8)] = &[
+    ("updraft-image", 0),
     ("updraft-macros", 0),
     ("updraft-system", 0),
     ("updraft-trace", 0),
     ("updraft-resilience", 1),
     ("updraft", 2),
     ("updraft-mesh", 2),
+    ("updraft-release", 2),
     ("updraft-engine", 3),
     ("updraft-audit", 4),
     ("updraft-functions", 3),

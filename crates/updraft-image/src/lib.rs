@@ -1,0 +1,12 @@
+//! OCI images without a daemon: their parts, their layout on disk, and registries.
+//!
+//! Shapes are those of the OCI Image Format Specification 1.1 and the OCI Distribution
+//! Specification 1.1.
+
+mod digest;
+mod layout;
+mod oci;
+
+pub use digest::{Digest, Digesting, NotADigest};
+pub use layout::{Layout, LayoutError};
+pub use oci::{Config, Descriptor, History, ImageConfig, Index, Manifest, Platform, RootFs, media};
