@@ -112,6 +112,11 @@ impl Attaching {
         chosen(&self.list().sqls, name)
     }
 
+    /// How many databases there are: an optional field may be without.
+    pub(crate) fn sql_count(&self) -> usize {
+        self.list().sqls.len()
+    }
+
     pub(crate) fn add_queue(&self, name: &'static str, queue: Queue) {
         self.list().queues.push((name, queue));
     }

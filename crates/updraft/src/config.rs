@@ -24,7 +24,7 @@ pub(crate) use declared::{Declared, Group, Outcome};
 pub use report::ConfigReport;
 pub use secret::{Secret, SecretError};
 pub(crate) use shared::REPLICAS;
-pub use value::{ByteSize, Level, Variable};
+pub use value::{ByteSize, Variable};
 
 use declared::Origin;
 use environment::{Environment, Found};
@@ -205,6 +205,16 @@ impl Config {
         let parsed = F::read(self, spec);
         self.field = before;
         parsed
+    }
+
+    /// Reads variables that belong to no one field, such as those of a provider: any number of
+    /// fields may need them.
+    #[cfg(feature = "s3")]
+    pub(crate) fn beside_fields<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.field.take();
+        let result = read(self);
+        self.field = before;
+        result
     }
 
     /// Names variables by which a platform tells replicas of one release apart, such as

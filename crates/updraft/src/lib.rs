@@ -71,8 +71,8 @@ pub use blobs::{Blob, BlobError, BlobInfo, BlobVersion, Blobs, BlobsParsed, Blob
 pub use cache::{Cache, CacheError, CacheUrl};
 pub use client::{Call, CallError, Callee, Client, Reply, ServiceUrl, Untyped};
 pub use config::{
-    Bounded, Bounds, BoundsError, ByteSize, Config, ConfigReport, Invalid, Level, Secret,
-    SecretError, Variable,
+    Bounded, Bounds, BoundsError, ByteSize, Config, ConfigReport, Invalid, Secret, SecretError,
+    Variable,
 };
 pub use contract::Shape;
 pub use cron::{Fire, Missed, Overlap, Schedule, ScheduleError};

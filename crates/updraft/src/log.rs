@@ -12,7 +12,7 @@ mod redaction;
 mod value;
 mod writer;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,22 +43,6 @@ const TELL_PAUSE: Duration = Duration::from_secs(1);
 /// otherwise.
 pub(crate) const LOG_RATE: u32 = 1000;
 
-/// `LOG_RATE_LIMIT`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LineRate(pub(crate) u32);
-
-impl crate::config::Variable for LineRate {
-    const EXPECTED: &'static str = "a whole number, such as 1000, or 0";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_not_number| "is not a whole number".to_owned())
-    }
-
-    fn show(&self) -> String {
-        self.0.to_string()
-    }
-}
-
 /// Who writes: the fields that every line of this process carries.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
@@ -83,7 +67,32 @@ impl Identity {
     }
 }
 
-/// Sends the process's events to standard output until it is dropped.
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    /// Of a command whose answer is on standard output.
+    Stderr,
+}
+
+impl Output {
+    fn open(self) -> (Box<dyn Write + Send>, bool) {
+        match self {
+            Self::Stdout => {
+                let stdout = std::io::stdout();
+                let terminal = stdout.is_terminal();
+                (Box::new(stdout), terminal)
+            }
+            Self::Stderr => {
+                let stderr = std::io::stderr();
+                let terminal = stderr.is_terminal();
+                (Box::new(stderr), terminal)
+            }
+        }
+    }
+}
+
+/// Sends the process's events to its output until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Logs {
     writer: LogWriter,
@@ -99,9 +108,10 @@ impl Logs {
         identity: Identity,
         directives: Directives,
         lines_per_second: u32,
+        output: Output,
     ) -> std::io::Result<(Self, EventLayer)> {
-        let stdout = std::io::stdout();
-        let style = if !stdout.is_terminal() {
+        let (output, terminal) = output.open();
+        let style = if !terminal {
             Style::Json
         } else if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
             Style::Plain
@@ -136,7 +146,7 @@ impl Logs {
             }
             Some(changes_back_in.map_or(TELL_PAUSE, |pause| pause.min(TELL_PAUSE)))
         };
-        writer.start(stdout, told, Box::new(chores))?;
+        writer.start(output, told, Box::new(chores))?;
         Ok((Self { writer, control, counts, lines }, layer))
     }
 

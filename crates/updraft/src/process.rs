@@ -89,7 +89,17 @@ pub(crate) struct Platform {
 
 impl Platform {
     pub(crate) fn read(config: &mut Config, kind: Kind) -> Result<Self, Invalid> {
-        config.per_process(&["ADMIN_HOST", "ADMIN_PORT", "HOST", "LISTEN", "PORT", REPLICAS]);
+        config.per_process(&[
+            "ADMIN_HOST",
+            "ADMIN_PORT",
+            "HOST",
+            "LISTEN",
+            "LISTEN_FDS",
+            "LISTEN_MODE",
+            "LISTEN_PID",
+            "PORT",
+            REPLICAS,
+        ]);
         let wanted = match kind {
             Kind::Web => Wanted::Yes,
             Kind::Worker => Wanted::IfAsked,

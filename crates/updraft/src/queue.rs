@@ -402,7 +402,7 @@ async fn attach(url: QueueUrl, attaching: &Attaching) -> Result<Queue, QueueErro
         }
         Place::Sql(url) => match &database {
             // Two URLs of one database: its transactions are the queue's.
-            Some(sql) if sql.url().location() == url.location() => {
+            Some(sql) if sql.url().is_same_database(&url) => {
                 return Ok(Queue::of_sql(sql, rules));
             }
             _ => Place::Sql(url),

@@ -2,6 +2,7 @@
 //! process types, tasks or questions. The command line picks *what* runs, the environment
 //! says *how*; nothing else is read.
 
+mod attach;
 mod boot;
 mod command;
 #[cfg(feature = "testing")]

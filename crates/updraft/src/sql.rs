@@ -269,7 +269,8 @@ impl Sql {
             budget: None,
             ..RetryConfig::default()
         };
-        let clock = Clock::tokio();
+        // The clock that deadlines are of.
+        let clock = Clock::system();
         let mut retry = Retry::begin(clock.now());
         loop {
             let Attempted { result, conflicted } = match self.begin_as(Mode::Serializable).await {
@@ -334,6 +335,20 @@ impl Sql {
                 .acquire_timeout(self.shared.url.limits.acquire_timeout)
                 .connect_lazy_with(options)
         }))
+    }
+
+    /// Gives back the connections that nobody uses.
+    pub(crate) async fn close_idle(&self) {
+        let Shared { readers, writers, escape_sqlite, .. } = &*self.shared;
+        readers.forget_idle();
+        writers.forget_idle();
+        if let Some(pool) = escape_sqlite.get() {
+            pool.close().await;
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(pool) = self.shared.escape_postgres.get() {
+            pool.close().await;
+        }
     }
 
     pub(crate) fn url(&self) -> &SqlUrl {

@@ -18,6 +18,7 @@ use crate::trace::{self, Exporter, ExporterHandle, Resource, SpanLayer};
 pub(crate) struct Settings {
     level: Directives,
     lines_per_second: u32,
+    output: log::Output,
     traces: trace::Settings,
 }
 
@@ -26,18 +27,20 @@ impl Settings {
         let level = config.or("LOG_LEVEL", Directives::default(), "how much is logged");
         let rate = config.or(
             "LOG_RATE_LIMIT",
-            log::LineRate(log::LOG_RATE),
+            log::LOG_RATE,
             "lines that one place in the code may write in a second; 0: no limit",
         );
         let traces = trace::Settings::read(config);
-        Ok(Self { level: level?, lines_per_second: rate?.0, traces: traces? })
+        let output = log::Output::Stdout;
+        Ok(Self { level: level?, lines_per_second: rate?, output, traces: traces? })
     }
 }
 
 impl Settings {
-    /// As they are, and only errors are logged: for what answers on standard output.
+    /// As they are, and only errors are logged, on standard error: for what answers on
+    /// standard output.
     pub(crate) fn of_errors(self) -> Self {
-        Self { level: Directives::of_errors(), ..self }
+        Self { level: Directives::of_errors(), output: log::Output::Stderr, ..self }
     }
 }
 
@@ -73,9 +76,9 @@ impl Telemetry {
         process: &'static str,
         settings: Settings,
     ) -> std::io::Result<Self> {
-        let Settings { level, lines_per_second, traces } = settings;
+        let Settings { level, lines_per_second, output, traces } = settings;
         let identity = Identity::new(release.service(), process, release.id());
-        let (logs, events) = Logs::start(identity, level, lines_per_second)?;
+        let (logs, events) = Logs::start(identity, level, lines_per_second, output)?;
         let exporter = traces
             .export
             .map(|export| {
@@ -98,7 +101,7 @@ impl Telemetry {
     /// the subscriber is for the threads of the test's service.
     #[cfg(feature = "testing")]
     pub(crate) fn kept(release: &Release, settings: Settings) -> (Self, Captured) {
-        let Settings { level, lines_per_second, traces } = settings;
+        let Settings { level, lines_per_second, traces, .. } = settings;
         let identity = Identity::new(release.service(), "test", release.id());
         let (logs, events, lines) = Logs::kept(identity, level, lines_per_second);
         let (ended, queue) = trace::Spans::queue();

@@ -82,7 +82,8 @@ pub(crate) async fn watch(
                     workers = metrics.num_workers(),
                     alive_tasks = metrics.num_alive_tasks(),
                     waiting_tasks = metrics.global_queue_depth(),
-                    "the process is stuck: it runs no tasks, most likely because all workers are blocked"
+                    "the process is stuck: what is named does nothing any more; the runtime, \
+                     because all of its workers are blocked"
                 );
                 health.set_stuck(stuck);
             }

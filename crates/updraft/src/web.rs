@@ -203,12 +203,13 @@ async fn accept(listener: Listener, app: Arc<App>, mut beat: Beat) {
     let following = Arc::clone(&app);
     let follow = following.follow();
     tokio::pin!(follow);
+    let mut full = false;
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut closing => break,
             Some(_ended) = connections.join_next() => continue,
-            accepted = accept_one(&listener, &room, &app.metrics) => accepted,
+            accepted = accept_one(&listener, &room, &mut full, &app.metrics) => accepted,
             () = beat.next() => continue,
             () = &mut follow => continue,
         };
@@ -236,15 +237,20 @@ async fn accept(listener: Listener, app: Arc<App>, mut beat: Beat) {
 async fn accept_one(
     listener: &Listener,
     room: &Arc<Semaphore>,
+    full: &mut bool,
     metrics: &WebMetrics,
 ) -> std::io::Result<(Stream, Option<SocketAddr>, OwnedSemaphorePermit)> {
     let place = match Arc::clone(room).try_acquire_owned() {
         Ok(place) => place,
         Err(_full) => {
-            metrics.connections_full.inc();
+            // The same wait is begun again with each beat of the loop.
+            if !std::mem::replace(full, true) {
+                metrics.connections_full.inc();
+            }
             Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?
         }
     };
+    *full = false;
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
 }

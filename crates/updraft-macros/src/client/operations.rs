@@ -13,6 +13,9 @@ use super::{docs, text};
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
 
+/// Arguments that a function can have besides the parameters of its path.
+const ARGUMENTS: [&str; 3] = ["path", "params", "body"];
+
 /// Names of functions that the type of the operations has anyway.
 const TAKEN: [&str; 2] = ["of", "clone"];
 
@@ -160,7 +163,7 @@ impl<'d> Operation<'d> {
                 continue;
             };
             let made = types.of(schema, &format!("{}{}", pascal(&self.name), pascal(name)), &place);
-            let argument = ident(&snake(name));
+            let argument = argument(name);
             let ty = match made.is {
                 Is::Text => quote!(&str),
                 Is::Plain => made.tokens,
@@ -192,6 +195,10 @@ impl<'d> Operation<'d> {
                     continue;
                 }
                 _ => continue,
+            }
+            if at == "header" && !is_token(name) {
+                types.wrong(place, "it is no name of a header");
+                continue;
             }
             let made = match said.get("schema") {
                 Some(schema) => types.of(schema, &format!("{own}{}", pascal(name)), &place),
@@ -319,6 +326,21 @@ impl<'d> Operation<'d> {
             ),
         }
     }
+}
+
+/// The argument of a parameter of the path.
+fn argument(name: &str) -> Ident {
+    let mut argument = snake(name);
+    if ARGUMENTS.contains(&&*argument) {
+        argument.push('_');
+    }
+    ident(&argument)
+}
+
+/// Whether a header can have this name (RFC 9110 §5.6.2).
+fn is_token(name: &str) -> bool {
+    let held = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(held)
 }
 
 impl Parameter<'_> {

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 
-use super::Shown;
+use super::{IDLE_TIME, Shown};
 use crate::config::Variable;
 use crate::health::Probe;
 use crate::log::LogControl;
@@ -83,7 +83,11 @@ async fn log_level(control: &LogControl, request: Request<Incoming>) -> Response
                 Ok(lasting) => lasting,
                 Err(error) => return wrong(error),
             };
-            let body = Limited::new(request.into_body(), DIRECTIVES_MOST).collect().await;
+            let body = Limited::new(request.into_body(), DIRECTIVES_MOST).collect();
+            // Its connection is one of a few, on which the platform asks for health.
+            let Ok(body) = tokio::time::timeout(IDLE_TIME, body).await else {
+                return ProblemDetails::new(StatusCode::REQUEST_TIMEOUT).into_response();
+            };
             let Ok(body) = body.map(http_body_util::Collected::to_bytes) else {
                 return wrong(format!("directives are at most {DIRECTIVES_MOST} bytes"));
             };

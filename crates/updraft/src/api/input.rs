@@ -47,7 +47,7 @@ impl Received {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an operation of `{A}`",
     label = "does not read itself from a request",
-    note = "an operation reads `Ctx<…>` of its own App, `Path`, `Query`, `Headers`, `Json` and `Valid` of what is `Deserialize` and `JsonSchema` (and `garde::Validate`), `String`, `Bytes`, `Stop`, and `Option` of a `Json` body; `Raw` and `RawBody` take any extractor of axum"
+    note = "an operation reads `Ctx<…>` of its own App, `Path`, `Query`, `Headers`, `Json` and `Valid` of what is `Deserialize` and `JsonSchema` (and `garde::Validate`), `String`, `Bytes`, `Caller`, `Option<Caller>`, `Claims`, `Peer` and `Stop`; `Raw` and `RawBody` take any extractor of axum"
 )]
 pub trait Input<A: App>: Sized + Send {
     /// Whether it reads the body, which one argument of an operation can.

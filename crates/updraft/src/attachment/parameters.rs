@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::Variable as _;
+use crate::config::{ByteSize, Variable as _};
 
 /// The parameters of a URL, each to be taken once.
 #[derive(Debug)]
@@ -42,10 +42,12 @@ impl Parameters {
         self.text(key).map(|text| read(text).ok_or_else(wrong)).transpose()
     }
 
-    /// A number of bytes above 0, with an optional unit: `B`, `KiB`, `MiB` or `GiB`.
+    /// A size above 0.
     pub(crate) fn bytes(&mut self, key: &str) -> Result<Option<u64>, String> {
+        let read = |text: String| ByteSize::parse(&text).ok().map(ByteSize::bytes);
         let wrong = || format!("has a `{key}` that is not a size above 0, such as 64MiB");
-        self.text(key).map(|text| bytes(&text).ok_or_else(wrong)).transpose()
+        let size = |text| read(text).filter(|bytes| 0 < *bytes).ok_or_else(wrong);
+        self.text(key).map(size).transpose()
     }
 
     /// That nothing is left.
@@ -58,25 +60,12 @@ impl Parameters {
     }
 }
 
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let factor: u64 = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor).filter(|bytes| 0 < *bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_binary_units_and_never_overflow() {
+    fn sizes_have_units_and_never_overflow() {
         let table = [
             ("1", Some(1)),
             ("512B", Some(512)),
@@ -86,12 +75,15 @@ mod tests {
             ("0", None),
             ("", None),
             ("MiB", None),
-            ("1MB", None),
+            ("1MB", Some(1_000_000)),
+            ("1mb", None),
             ("-1", None),
             ("18446744073709551615GiB", None),
         ];
         for (text, expected) in table {
-            assert_eq!(bytes(text), expected, "{text}");
+            let pairs = vec![("max".to_owned(), text.to_owned())];
+            let size = Parameters { pairs }.bytes("max");
+            assert_eq!(size.ok().flatten(), expected, "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::challenged;
 use crate::api::{Input, Received};
 use crate::app::{App, Ctx};
 use crate::contract::Shape;
-use crate::http::{Peer, Refusal};
+use crate::http::Refusal;
 use crate::problem::{ProblemDetails, ProblemKind};
 
 /// Who sent a request, by a token that was verified. As an argument of an operation it makes
@@ -46,8 +46,10 @@ pub(super) struct Known {
     /// The claims as JSON.
     pub(super) claims: Bytes,
     /// From when on the token is good, in seconds since 1970.
+    #[cfg(feature = "jwt")]
     pub(super) not_before: f64,
     /// Until when it is.
+    #[cfg(feature = "jwt")]
     pub(super) expires: f64,
 }
 
@@ -72,22 +74,21 @@ impl Caller {
 
     /// Somebody at the command line, who says himself what he was granted.
     pub(crate) fn of_command_line(scopes: Vec<String>) -> Self {
-        Self(Arc::new(Known {
-            subject: "command line".to_owned(),
-            scopes,
-            claims: Bytes::from_static(b"{\"sub\":\"command line\"}"),
-            expires: f64::INFINITY,
-            ..Known::default()
-        }))
+        Self::unproven("command line", scopes)
     }
 
     /// Somebody whom a test says to be granted these.
     #[cfg(feature = "testing")]
     pub(crate) fn of_test(scopes: Vec<String>) -> Self {
+        Self::unproven("test", scopes)
+    }
+
+    fn unproven(subject: &str, scopes: Vec<String>) -> Self {
         Self(Arc::new(Known {
-            subject: "test".to_owned(),
+            subject: subject.to_owned(),
             scopes,
-            claims: Bytes::from_static(b"{\"sub\":\"test\"}"),
+            claims: Bytes::from(format!("{{\"sub\":\"{subject}\"}}")),
+            #[cfg(feature = "jwt")]
             expires: f64::INFINITY,
             ..Known::default()
         }))
@@ -223,17 +224,6 @@ impl<A: App, T: DeserializeOwned + Send> Input<A> for Claims<T> {
         shape.caller(true);
         shape.problem(&ProblemKind::FORBIDDEN);
     }
-}
-
-/// Who is on the other side, by the certificate of mutual TLS too.
-impl<A: App> Input<A> for Peer {
-    async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
-        let Ok(peer) =
-            <Self as FromRequestParts<Ctx<A>>>::from_request_parts(received.parts(), app).await;
-        Ok(peer)
-    }
-
-    fn describe(_: &mut Shape<'_>) {}
 }
 
 impl<A: App> FromRequestParts<Ctx<A>> for Caller {

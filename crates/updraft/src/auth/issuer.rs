@@ -40,6 +40,7 @@ type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
+    #[cfg(feature = "tls")]
     #[error("the issuer cannot be called")]
     Connector(#[source] BoxError),
     #[error("the issuer does not answer whole")]
@@ -122,7 +123,10 @@ impl IssuerKeys {
     }
 
     pub(super) async fn keep(&self, stop: &Stop, metrics: &AuthMetrics, met: impl Fn()) {
-        let backoff = Backoff::exponential(Duration::from_secs(1), self.schedule.every);
+        // Nobody sends tokens to a process that is not ready, so none wakes this loop: it must
+        // not sleep through the issuer's return.
+        let most = self.schedule.every.min(self.schedule.cooldown);
+        let backoff = Backoff::exponential(Duration::from_secs(1).min(most), most);
         let mut failures: u32 = 0;
         let mut client = None;
         loop {

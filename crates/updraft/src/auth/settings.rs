@@ -116,10 +116,11 @@ impl AuthSettings {
             }
             (Some(_), true) => {}
         }
-        let algorithms = algorithms.unwrap_or_else(|| match (&jwks, &issuer, &secret) {
-            (None, None, Some(_)) => vec![Algorithm::Hs256],
-            (_, _, Some(_)) => ALGORITHMS.into_iter().chain([Algorithm::Hs256]).collect(),
-            _ => ALGORITHMS.to_vec(),
+        let algorithms = algorithms.unwrap_or_else(|| match (&jwks, &secret) {
+            // With a secret the issuer is not asked for keys.
+            (None, Some(_)) => vec![Algorithm::Hs256],
+            (Some(_), Some(_)) => ALGORITHMS.into_iter().chain([Algorithm::Hs256]).collect(),
+            (_, None) => ALGORITHMS.to_vec(),
         });
         if secret.is_none() && algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
             let wrong = "has an HMAC, which needs AUTH_SECRET".to_owned();

@@ -27,7 +27,7 @@ const CALLER_TIME: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Verifier {
     keys: Keys,
-    rules: Rules,
+    pub(super) rules: Rules,
     /// By a hash of the token and of the keys that it was verified by.
     known: Cache<[u8; 32], Caller>,
     metrics: Arc<AuthMetrics>,

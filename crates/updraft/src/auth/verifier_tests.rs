@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::Config;
+use crate::auth::key::Algorithm;
 
 /// A key to sign by.
 enum Signer {
@@ -276,6 +277,25 @@ async fn a_refusal_tells_nothing_that_helps() {
     }
     assert_eq!(details.len(), 1, "{details:?}");
     assert!(!details.first().unwrap().contains("canary"));
+}
+
+#[test]
+fn what_may_be_signed_by_follows_from_what_there_are_keys_of() {
+    let key = jwks(&[Signer::ed25519().jwk("k")]);
+    let secret = ("AUTH_SECRET", "a secret of thirty-two characters");
+    let issuer = ("AUTH_ISSUER", "https://login.test");
+    for (more, hmac, others) in [
+        (&[secret][..], true, false),
+        // With a secret the issuer is not asked for keys.
+        (&[secret, issuer], true, false),
+        (&[secret, ("AUTH_JWKS", &key)], true, true),
+        (&[("AUTH_JWKS", &key)], false, true),
+    ] {
+        let variables = [&[("AUTH_AUDIENCE", "a")], more].concat();
+        let allowed = verifier(&variables).rules.algorithms;
+        assert_eq!(allowed.contains(&Algorithm::Hs256), hmac, "{variables:?}");
+        assert_eq!(allowed.contains(&Algorithm::Es256), others, "{variables:?}");
+    }
 }
 
 #[test]

@@ -52,18 +52,22 @@ pub(super) fn credentials(config: &mut Config, url: &BlobsUrl) -> Result<Credent
     if !matches!(url.place, url::Place::S3(_)) {
         return Ok(credentials);
     }
-    let mut invalid = None;
-    for (variable, file, key, about) in super::s3::VARIABLES {
-        let mut value = config.optional::<String>(variable, about);
-        if let (Ok(None), Some(file)) = (&value, file) {
-            let read = config.optional::<super::s3::FileText>(file, about);
-            value = read.map(|read| read.map(|super::s3::FileText(text)| text));
+    let invalid = config.beside_fields(|config| {
+        let mut invalid = None;
+        for (variable, key, about, is_secret) in super::s3::VARIABLES {
+            let value = if is_secret {
+                let read = config.optional::<crate::Secret>(variable, about);
+                read.map(|read| read.map(|secret| secret.expose().to_owned()))
+            } else {
+                config.optional::<String>(variable, about)
+            };
+            match value {
+                Ok(value) => credentials.keys.extend(value.map(|value| (key, value))),
+                Err(error) => invalid = Some(error),
+            }
         }
-        match value {
-            Ok(value) => credentials.keys.extend(value.map(|value| (key, value))),
-            Err(error) => invalid = Some(error),
-        }
-    }
+        invalid
+    });
     invalid.map_or(Ok(credentials), Err)
 }
 

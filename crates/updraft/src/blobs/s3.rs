@@ -10,7 +10,6 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use super::http::Connector;
 use super::url::S3Place;
 use crate::BoxError;
-use crate::config::Variable;
 
 /// How often a request is sent again that may be: what a server answers with "slow down".
 const RETRIES: usize = 2;
@@ -18,83 +17,62 @@ const RETRIES: usize = 2;
 /// The first pause before that.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A variable, the variable that names a file with the same, what it sets, and what it is.
-pub(super) type Declared = (&'static str, Option<&'static str>, AmazonS3ConfigKey, &'static str);
+/// A variable, what it sets, what it is, and whether it is a secret.
+pub(super) type Declared = (&'static str, AmazonS3ConfigKey, &'static str, bool);
 
 /// What is read of the environment beside the URL; the names are those of Amazon's own tools.
 pub(super) const VARIABLES: [Declared; 10] = [
     (
         "AWS_ACCESS_KEY_ID",
-        Some("AWS_ACCESS_KEY_ID_FILE"),
         AmazonS3ConfigKey::AccessKeyId,
         "the key that names the caller to S3",
+        false,
     ),
     (
         "AWS_SECRET_ACCESS_KEY",
-        Some("AWS_SECRET_ACCESS_KEY_FILE"),
         AmazonS3ConfigKey::SecretAccessKey,
         "the secret that belongs to AWS_ACCESS_KEY_ID",
+        true,
     ),
     (
         "AWS_SESSION_TOKEN",
-        Some("AWS_SESSION_TOKEN_FILE"),
         AmazonS3ConfigKey::Token,
         "the token of keys that are lent for a time",
+        true,
     ),
-    ("AWS_REGION", None, AmazonS3ConfigKey::Region, "the region of the bucket"),
+    ("AWS_REGION", AmazonS3ConfigKey::Region, "the region of the bucket", false),
     (
         "AWS_WEB_IDENTITY_TOKEN_FILE",
-        None,
         AmazonS3ConfigKey::WebIdentityTokenFile,
         "the file with the token of a workload's identity",
+        false,
     ),
-    ("AWS_ROLE_ARN", None, AmazonS3ConfigKey::RoleArn, "the role that the token stands for"),
+    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn, "the role that the token stands for", false),
     (
         "AWS_ROLE_SESSION_NAME",
-        None,
         AmazonS3ConfigKey::RoleSessionName,
         "the name of this process in that role",
+        false,
     ),
     (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        None,
         AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
         "where a container gets its keys, on ECS",
+        false,
     ),
     (
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        None,
         AmazonS3ConfigKey::ContainerCredentialsFullUri,
         "where a container gets its keys, on EKS",
+        false,
     ),
     (
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        None,
         AmazonS3ConfigKey::ContainerAuthorizationTokenFile,
         "the file with the token for that place",
+        false,
     ),
 ];
-
-/// The text of a file, without the white space at its end.
-#[derive(Clone)]
-pub(super) struct FileText(pub(super) String);
-
-impl Variable for FileText {
-    const EXPECTED: &'static str = "the path of a file that this process may read";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let read = std::fs::read_to_string(text).ok();
-        let read = read.ok_or("names a file that cannot be read")?;
-        match read.trim_end() {
-            "" => Err("names a file that is empty".to_owned()),
-            text => Ok(Self(text.to_owned())),
-        }
-    }
-
-    fn show(&self) -> String {
-        "[secret]".to_owned()
-    }
-}
 
 /// What those variables say.
 pub(super) type Credentials = Vec<(AmazonS3ConfigKey, String)>;

@@ -55,3 +55,23 @@ fn memory_is_refused_where_replicas_must_share_and_a_folder_is_not() {
         assert_eq!(config.report().is_none(), is_right, "{url}");
     }
 }
+
+#[cfg(feature = "s3")]
+#[test]
+fn two_buckets_have_one_key_which_nobody_is_shown() {
+    let variables = [
+        ("A_URL", "s3://a/?endpoint=http://127.0.0.1:9"),
+        ("B_URL", "s3://b/?endpoint=http://127.0.0.1:9"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "canary"),
+        ("AWS_SESSION_TOKEN", "canary"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut config = Config::from_variables(variables);
+    for (field, variable, url) in [("a", "A", "A_URL"), ("b", "B", "B_URL")] {
+        let spec = FieldSpec::new(field, variable, url, "invoices");
+        assert!(<Blobs as Field>::read(&mut config, &spec).is_ok(), "{:?}", config.report());
+    }
+    let told = format!("{}{}", config.explanation(), config.explanation_json());
+    assert!(told.contains("AWS_SECRET_ACCESS_KEY") && !told.contains("canary"), "{told}");
+}

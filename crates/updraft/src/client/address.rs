@@ -19,7 +19,7 @@ use super::ServiceUrl;
 use super::connect::{Connector, Target};
 use super::lease::Lease;
 use super::metrics::ClientSeries;
-use super::resolve::Names;
+use super::resolve::{Found, Names};
 use super::settings::Tls;
 use super::url::{Place, Protocol};
 use crate::BoxError;
@@ -189,10 +189,11 @@ impl Addresses {
     }
 
     /// Puts these in place of those that are known; what stays keeps all that it knows.
-    fn replace(&self, found: Vec<(usize, Option<SocketAddr>)>) -> Result<(), BoxError> {
+    fn replace(&self, found: Found) -> Result<(), BoxError> {
         let before = self.known();
-        let mut after = Vec::with_capacity(found.len());
-        for (place, socket) in found {
+        let stays = |it: &&Arc<Address>| found.unknown.contains(&it.place);
+        let mut after: Vec<_> = before.iter().filter(stays).cloned().collect();
+        for (place, socket) in found.addresses {
             let same = before.iter().find(|it| it.place == place && it.socket == socket);
             after.push(match same {
                 Some(same) => Arc::clone(same),
@@ -260,7 +261,7 @@ impl Addresses {
         target: Target,
         connections: &Arc<AtomicI64>,
     ) -> Result<Connector, BoxError> {
-        let Tls = &self.tls;
+        let Tls {} = &self.tls;
         Ok(Connector { target, connections: Arc::clone(connections) })
     }
 

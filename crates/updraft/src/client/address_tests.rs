@@ -71,8 +71,19 @@ async fn a_path_of_the_url_is_before_that_of_the_call() {
 async fn what_stays_keeps_what_is_known_of_it() {
     let addresses = addresses("http://127.0.0.1:1,http://127.0.0.1:2").await;
     let before = addresses.known();
-    addresses.replace(vec![(1, before[1].socket), (0, "127.0.0.3:1".parse().ok())]).unwrap();
+    addresses
+        .replace(Found {
+            addresses: vec![(1, before[1].socket), (0, "127.0.0.3:1".parse().ok())],
+            unknown: Vec::new(),
+        })
+        .unwrap();
     let after = addresses.known();
     assert!(Arc::ptr_eq(&before[1], &after[0]));
     assert!(!before.iter().any(|it| Arc::ptr_eq(it, &after[1])));
+    // A name that cannot be looked up any more is no news of its addresses.
+    let found = Found { addresses: vec![(0, after[1].socket)], unknown: vec![1] };
+    addresses.replace(found).unwrap();
+    let last = addresses.known();
+    assert_eq!(last.len(), 2);
+    assert!(after.iter().all(|it| last.iter().any(|last| Arc::ptr_eq(it, last))));
 }

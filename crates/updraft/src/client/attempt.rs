@@ -30,6 +30,8 @@ pub(super) struct Prepared {
     pub(super) body: Bytes,
     /// Doing it twice is the same as doing it once.
     pub(super) repeatable: bool,
+    /// An address that is silent for so long works on nothing, as far as this caller can tell.
+    pub(super) patience: Duration,
     /// The template of the path, where it is known.
     pub(super) template: &'static str,
 }
@@ -105,7 +107,7 @@ impl Shared {
         let exemplar = exemplar.and_then(|it| Exemplar::of_traceparent(it.as_bytes()));
         let kind =
             Kind { template: call.template, method: crate::metrics::Method::of(&call.method) };
-        lease.begin(kind, self.attempt_timeout, exemplar);
+        lease.begin(kind, call.patience, exemplar);
         let answered = self.exchange(&address, request, &span);
         // The policy cuts off what takes longer than the whole call may.
         let outcome = match bound.filter(|bound| left.is_none_or(|left| *bound < left)) {

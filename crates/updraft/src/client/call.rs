@@ -166,10 +166,12 @@ impl<'a> Call<'a> {
         if !self.path.starts_with('/') {
             return Err(CallError::Invalid("a path begins with a slash".into()));
         }
+        // A call that is given up sooner must not leave a silent address unknown.
+        let patience = self.caller.shared.attempt_timeout.min(self.timeout / 2);
         let Self { method, headers, body, repeatable, template, path, .. } = self;
         let path = PathAndQuery::try_from(path);
         let path = path.map_err(|error| CallError::Invalid(error.into()))?;
-        Ok(Prepared { method, path, headers, body, repeatable, template })
+        Ok(Prepared { method, path, headers, body, repeatable, patience, template })
     }
 }
 

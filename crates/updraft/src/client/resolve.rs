@@ -27,6 +27,15 @@ const LATER_TIME: Duration = Duration::from_millis(500);
 /// Addresses of one service at most; what comes after them is not used.
 const ADDRESSES_MOST: usize = 64;
 
+/// What came of looking all names up.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Addresses by the number of their place.
+    pub(super) addresses: Vec<(usize, Option<SocketAddr>)>,
+    /// Places whose name could not be looked up: what was known of them holds.
+    pub(super) unknown: Vec<usize>,
+}
+
 /// When names are looked up again.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -60,7 +69,7 @@ impl Names {
         url: &ServiceUrl,
         has_some: bool,
         clock: &Clock,
-        replace: impl FnOnce(Vec<(usize, Option<SocketAddr>)>) -> Result<(), BoxError>,
+        replace: impl FnOnce(Found) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
         let _turn = match has_some {
             true => match self.looking.try_lock() {
@@ -80,10 +89,11 @@ impl Names {
         let set = |span| self.due.store((clock.now() + span).as_nanos(), Ordering::Relaxed);
         match found {
             Ok(found) => {
+                let hold = if found.unknown.is_empty() { HOLD_TIME } else { AGAIN_TIME };
                 replace(found)?;
                 match url.places.iter().all(|place| literal(place).is_some()) {
                     true => self.due.store(u64::MAX, Ordering::Relaxed),
-                    false => set(HOLD_TIME),
+                    false => set(hold),
                 }
                 Ok(())
             }
@@ -112,8 +122,8 @@ fn literal(place: &Place) -> Option<Option<SocketAddr>> {
 }
 
 /// All addresses of all places, as far as names are known.
-async fn every(url: &ServiceUrl) -> Result<Vec<(usize, Option<SocketAddr>)>, BoxError> {
-    let mut found = Vec::new();
+async fn every(url: &ServiceUrl) -> Result<Found, BoxError> {
+    let Found { addresses: mut found, mut unknown } = Found::default();
     let mut failed = None;
     for (number, place) in url.places.iter().enumerate() {
         if let Some(known) = literal(place) {
@@ -128,12 +138,15 @@ async fn every(url: &ServiceUrl) -> Result<Vec<(usize, Option<SocketAddr>)>, Box
                     }
                 }
             }
-            Err(error) => failed = Some(error),
+            Err(error) => {
+                unknown.push(number);
+                failed = Some(error);
+            }
         }
     }
     found.truncate(ADDRESSES_MOST);
     match failed {
         Some(error) if found.is_empty() => Err(error.into()),
-        _ => Ok(found),
+        _ => Ok(Found { addresses: found, unknown }),
     }
 }

@@ -67,7 +67,7 @@ pub(super) type Tls = super::tls::TlsSettings;
 /// This build speaks no TLS.
 #[cfg(not(feature = "tls"))]
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tls;
+pub(super) struct Tls {}
 
 /// The policy where nothing changes it.
 pub(super) fn policy() -> PolicyConfig {
@@ -181,7 +181,7 @@ impl Settings {
 
     #[cfg(not(feature = "tls"))]
     fn tls(_: &mut Config, _: &FieldSpec, _: &ServiceUrl) -> Result<Tls, Invalid> {
-        Ok(Tls)
+        Ok(Tls {})
     }
 
     /// The policy with what further variables say, each by the path of its field in

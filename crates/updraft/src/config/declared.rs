@@ -71,8 +71,11 @@ impl Declared {
         field: Option<&(Group, FieldSpec)>,
     ) -> Self {
         let spec = field.map(|(_, spec)| spec);
-        let bounds = spec.and_then(|spec| spec.range);
-        let one_of = spec.map_or(&[][..], |spec| spec.one_of);
+        // A field may read others beside its own, such as `<NAME>_TIMEOUT`: what its
+        // declaration says of a value is not said of those.
+        let own = spec.filter(|spec| [spec.plain, spec.url].contains(&variable));
+        let bounds = own.and_then(|spec| spec.range);
+        let one_of = own.map_or(&[][..], |spec| spec.one_of);
         let expected = match (bounds, one_of) {
             (Some(bounds), _) => T::expected_within(&bounds),
             (None, []) => T::expected(),
@@ -82,9 +85,9 @@ impl Declared {
         // A default that is a secret is one, and a user name and password may stand before an
         // `@`.
         let source_default =
-            spec.and_then(|spec| spec.default).filter(|it| !secret && !it.contains('@'));
+            own.and_then(|spec| spec.default).filter(|it| !secret && !it.contains('@'));
         let of_type = (!secret && !T::EXAMPLE.is_empty()).then_some(T::EXAMPLE);
-        let example = spec
+        let example = own
             .and_then(|spec| spec.example)
             .or(source_default)
             .or_else(|| one_of.first().copied())

@@ -1,7 +1,6 @@
 //! The types that a variable can have: how its text is read, and how a person is told
 //! what it should be.
 
-mod level;
 mod list;
 mod net;
 mod number;
@@ -12,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use super::Bounds;
 
-pub use level::Level;
 pub use size::ByteSize;
 
 /// A type that can be read from an environment variable.

@@ -157,7 +157,6 @@ fn examples_can_be_read() {
     sound::<jiff::civil::Time>();
     sound::<TimeZone>();
     sound::<uuid::Uuid>();
-    sound::<Level>();
     sound::<Vec<u16>>();
     sound::<crate::ServiceUrl>();
 }
@@ -193,6 +192,5 @@ proptest! {
         law::<jiff::Timestamp>(&text);
         law::<TimeZone>(&text);
         law::<Vec<NonZeroU32>>(&text);
-        law::<Level>(&text);
     }
 }

@@ -170,6 +170,20 @@ fn each_change_of_an_operation_has_its_rule() {
 }
 
 #[test]
+fn a_caller_that_may_be_unknown_is_another_than_one_that_must_not() {
+    let of = |security: Value| {
+        let mut document = document(&json!({}), &json!({}));
+        document["paths"]["/a/{id}"]["post"]["security"] = security;
+        document
+    };
+    let (open, closed) = (json!([{ "b": [] }, {}]), json!([{ "b": [] }]));
+    let closes = found(&of(open.clone()), &of(closed.clone()));
+    assert_eq!(closes, [(Breaking, "access-closed")]);
+    assert_eq!(found(&of(closed), &of(open.clone())), [(Compatible, "access-opened")]);
+    assert_eq!(found(&of(json!([])), &of(open)), []);
+}
+
+#[test]
 fn callers_do_not_see_what_a_parameter_of_the_path_is_called() {
     let any = json!({});
     let old = document(&any, &any);

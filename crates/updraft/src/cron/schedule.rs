@@ -168,8 +168,8 @@ impl Times {
         Some(next.timestamp())
     }
 
-    /// The times after `last` that have come by `now`, as the policy for missed ones says.
-    pub(super) fn due(&self, last: Timestamp, now: Timestamp) -> Due {
+    /// The times after `last` up to `now`; of too many the first.
+    fn between(&self, last: Timestamp, now: Timestamp) -> Vec<Timestamp> {
         let mut passed = Vec::new();
         let mut after = last;
         while let Some(next) = self.next(after).filter(|next| *next <= now && after < *next) {
@@ -178,6 +178,22 @@ impl Times {
             if LOOKED_THROUGH <= passed.len() {
                 break;
             }
+        }
+        passed
+    }
+
+    /// The times after `last` that have come by `now`, as the policy for missed ones says.
+    pub(super) fn due(&self, last: Timestamp, now: Timestamp) -> Due {
+        let mut passed = self.between(last, now);
+        let mut from = last;
+        // Of too many the last count: they are looked for ever nearer to now.
+        while LOOKED_THROUGH <= passed.len() {
+            from = from.saturating_add(now.duration_since(from) / 2).unwrap_or(now);
+            let later = self.between(from, now);
+            if later.is_empty() {
+                break;
+            }
+            passed = later;
         }
         let all = passed.len();
         let on_time = |at: &Timestamp| {

@@ -88,6 +88,15 @@ fn what_was_missed_is_fired_as_the_policy_says() {
 }
 
 #[test]
+fn the_last_time_is_found_after_any_number_of_missed_ones() {
+    let (last, now) = (at("2026-05-01T00:00:00Z"), at("2026-05-11T00:00:02Z"));
+    for missed in [Missed::Skip, Missed::RunOnce, Missed::RunAll { most: 1 }] {
+        let each = Schedule::new("* * * * *", "UTC").missed(missed).times("test").unwrap();
+        assert_eq!(each.due(last, now).fires, [at("2026-05-11T00:00:00Z")], "{missed:?}");
+    }
+}
+
+#[test]
 fn what_is_on_time_fires_whatever_the_policy() {
     for missed in [Missed::Skip, Missed::RunOnce, Missed::RunAll { most: 1 }] {
         let hourly = Schedule::new("0 * * * *", "UTC").missed(missed).times("test").unwrap();

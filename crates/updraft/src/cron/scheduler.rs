@@ -1,7 +1,8 @@
 //! The scheduler: it looks when each schedule is due, and fires it in the queue, where one
 //! fire of all schedulers counts.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,11 +62,13 @@ pub(crate) struct Scheduler {
     queue: Queue,
     table: Timetable,
     families: Arc<JobFamilies>,
+    /// Until when a schedule has left out what it missed: the store notes fires only.
+    left_out: Mutex<BTreeMap<&'static str, Timestamp>>,
 }
 
 impl Scheduler {
     pub(crate) fn new(queue: Queue, table: Timetable, families: Arc<JobFamilies>) -> Self {
-        Self { queue, table, families }
+        Self { queue, table, families, left_out: Mutex::default() }
     }
 
     /// # Errors
@@ -94,9 +97,12 @@ impl Scheduler {
         let mut sleep = SLEEP_MOST;
         for line in &self.table.lines {
             let now = clock::now();
-            let last = self.last(line, now).await?;
+            let last = self.last(line, now).await?.max(self.left_out_until(line.name));
             let due = line.times.due(last, now);
             self.families.fired(line.name, "missed", due.left_out);
+            if due.fires.is_empty() && 0 < due.left_out {
+                self.left_out().insert(line.name, now);
+            }
             for at in due.fires {
                 if !self.fire(line, at).await? {
                     sleep = sleep.min(TROUBLE);
@@ -110,6 +116,14 @@ impl Scheduler {
         }
         // Just after the time, never just before it.
         Ok(sleep + Duration::from_millis(1))
+    }
+
+    fn left_out(&self) -> MutexGuard<'_, BTreeMap<&'static str, Timestamp>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left_out_until(&self, name: &str) -> Timestamp {
+        self.left_out().get(name).copied().unwrap_or(Timestamp::MIN)
     }
 
     /// The last time that was fired; where there is none, the schedule begins now.

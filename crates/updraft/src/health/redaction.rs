@@ -21,6 +21,7 @@ pub(super) fn shown(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn redacted(text: &str) -> String {
+    let text = crate::log::scrubbed(text);
     let words = text.split_whitespace().map(word);
     let line = words.collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|letter| !letter.is_control()).collect();
@@ -65,6 +66,8 @@ mod tests {
             ("canary=x@redis://h", "redis://h"),
             ("host=db password=canary user=x", "host=db password=[redacted] user=x"),
             ("API_KEY:canary Token=canary", "API_KEY:[redacted] Token=[redacted]"),
+            ("password: canary", "password: [redacted]"),
+            ("{\"password\":\"canary\"}", "{\"password\":[redacted]}"),
             ("line one\nline\u{7} two", "line one line two"),
             ("http://canary@canary@host/p#canary", "http://host/p"),
         ] {

@@ -9,6 +9,11 @@ use super::refusal::{FINDINGS_MOST, Finding};
 /// Schemas that refer to each other are followed so deep.
 const DEPTH_MOST: usize = 64;
 
+/// So much is looked at in all: the alternatives of a type that holds itself multiply with
+/// every level of a body, and no caller may keep a thread busy by that. Of what is not looked
+/// at nothing is said: serde has the last word.
+const LOOKS_MOST: usize = 200_000;
+
 /// What is wrong at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mismatch {
@@ -25,7 +30,7 @@ pub(crate) fn in_body(schema: &Value, value: &Value) -> Vec<Finding> {
 
 /// What is wrong with a value, in the order of its members.
 pub(crate) fn mismatches(schema: &Value, value: &Value) -> Vec<Mismatch> {
-    let mut search = Search { root: schema, found: Vec::new() };
+    let mut search = Search { root: schema, found: Vec::new(), left: LOOKS_MOST };
     search.look(schema, value, &mut String::new(), 0);
     search.found
 }
@@ -51,13 +56,20 @@ pub(crate) fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 struct Search<'a> {
     root: &'a Value,
     found: Vec<Mismatch>,
+    /// What may still be looked at.
+    left: usize,
 }
 
 impl<'a> Search<'a> {
+    fn is_over(&self) -> bool {
+        self.left == 0 || self.found.len() > FINDINGS_MOST
+    }
+
     fn look(&mut self, schema: &'a Value, value: &Value, place: &mut String, depth: usize) {
-        if depth > DEPTH_MOST || self.found.len() > FINDINGS_MOST {
+        if depth > DEPTH_MOST || self.is_over() {
             return;
         }
+        self.left = self.left.saturating_sub(cost(value));
         let Some(rules) = schema.as_object() else {
             if *schema == Value::Bool(false) {
                 self.add(place, "is not allowed");
@@ -106,6 +118,10 @@ impl<'a> Search<'a> {
             }
         }
         for (name, value) in members {
+            // An unknown member is a finding without a look.
+            if self.is_over() {
+                return;
+            }
             let known = properties.and_then(|properties| properties.get(name));
             let schema = known.or_else(|| rules.get("additionalProperties"));
             match (known, schema) {
@@ -152,8 +168,9 @@ impl<'a> Search<'a> {
         let root = self.root;
         let mut nearest: Vec<(&Value, Vec<Mismatch>)> = Vec::new();
         for branch in branches {
-            let mut search = Search { root, found: Vec::new() };
+            let mut search = Search { root, found: Vec::new(), left: self.left };
             search.look(branch, value, place, depth + 1);
+            self.left = search.left;
             if search.found.is_empty() {
                 return;
             }
@@ -206,6 +223,16 @@ impl<'a> Search<'a> {
         for detail in details {
             self.add(place, detail);
         }
+    }
+}
+
+/// How much one look at a value costs: what is large costs more, each time that it is seen.
+fn cost(value: &Value) -> usize {
+    1 + match value {
+        Value::Object(members) => members.len(),
+        Value::Array(items) => items.len(),
+        Value::String(text) => text.len() / 64,
+        _ => 0,
     }
 }
 
@@ -343,9 +370,15 @@ fn range_mismatch(rules: &Map<String, Value>, value: &Value) -> Option<String> {
 
 /// What is unknown, and what was probably meant.
 pub(crate) fn unknown(name: &str, properties: Option<&Map<String, Value>>) -> String {
-    let names = properties.into_iter().flatten().map(|(name, _)| name.as_str());
-    let near = names.map(|known| (strsim::osa_distance(known, name), known)).min();
-    match near.filter(|(distance, known)| *distance <= known.chars().count().div_ceil(3)) {
+    let length = name.chars().count();
+    // A name may be a megabyte, and the time of a comparison grows with both lengths.
+    let near = properties.into_iter().flatten().filter_map(|(known, _)| {
+        let most = known.chars().count().div_ceil(3);
+        let alike = known.chars().count().abs_diff(length) <= most;
+        let distance = alike.then(|| strsim::osa_distance(known, name))?;
+        (distance <= most).then_some((distance, known))
+    });
+    match near.min() {
         Some((_, known)) => format!("is unknown; did you mean `{known}`?"),
         None => "is unknown".to_owned(),
     }

@@ -65,3 +65,19 @@ fn a_schema_that_holds_itself_ends() {
     let schema = json!({ "$ref": "#/$defs/T", "$defs": { "T": { "$ref": "#/$defs/T" } } });
     assert!(mismatches(&schema, &json!(1)).is_empty());
 }
+
+#[test]
+fn a_body_that_is_wrong_everywhere_keeps_no_thread_busy() {
+    let closed = json!({ "type": "object", "additionalProperties": false });
+    let many: Map<_, _> = (0..100_000).map(|it| (it.to_string(), json!(0))).collect();
+    assert!(mismatches(&closed, &Value::Object(many)).len() <= FINDINGS_MOST + 1);
+    let branch = |kind: &str| {
+        json!({ "type": "object", "required": ["kind"],
+            "properties": { "kind": { "const": kind }, "in": { "$ref": "#" } } })
+    };
+    let branches = ["a", "b", "c", "d"].map(branch);
+    let nested = json!({ "oneOf": branches });
+    let deep = (0..40).fold(json!(7), |inner, _| json!({ "kind": "a", "in": inner }));
+    // Without a bound these are 4 to the power of 21 alternatives.
+    drop(mismatches(&nested, &deep));
+}

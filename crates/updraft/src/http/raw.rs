@@ -4,13 +4,13 @@ use std::ops::Deref;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use super::refusal::Refusal;
 use crate::api::{Input, Output, Received};
 use crate::app::{App, Ctx};
 use crate::contract::Shape;
-use crate::problem::ProblemDetails;
+use crate::problem::{PROBLEM_JSON, ProblemDetails};
 
 /// What axum reads from the head of a request, or answers. The contract says of it only that
 /// it is there.
@@ -29,7 +29,7 @@ use crate::problem::ProblemDetails;
 /// # let api: Api<Orders> = updraft::api![echo];
 /// ```
 ///
-/// A rejection keeps its status, and its text is the detail of the problem.
+/// A rejection keeps its status and its headers, and its text is the detail of the problem.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Raw<T>(pub T);
 
@@ -94,19 +94,28 @@ async fn refused(rejection: Response) -> Refusal {
     Refusal::whole(problem_of(rejection).await)
 }
 
-/// A rejection of axum's as a problem: its status, and its text when it has one.
+/// A rejection as a problem: one of ours is one, of one of axum's it has the status and the text.
 async fn problem_of(response: Response) -> ProblemDetails {
     /// The text of a rejection is kept up to here.
     const TEXT_MOST: usize = 4096;
-    let status = match response.status() {
+    let (parts, body) = response.into_parts();
+    let status = match parts.status {
         status if status.is_client_error() || status.is_server_error() => status,
         _ => StatusCode::BAD_REQUEST,
     };
-    let problem = ProblemDetails::new(status);
-    match axum::body::to_bytes(response.into_body(), TEXT_MOST).await {
-        Ok(text) if !text.is_empty() => problem.detail(String::from_utf8_lossy(&text).into_owned()),
-        _ => problem,
-    }
+    let text = axum::body::to_bytes(body, TEXT_MOST).await.unwrap_or_default();
+    let ours = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| *kind == PROBLEM_JSON);
+    let problem = ours.then(|| ProblemDetails::received(status, &text)).flatten();
+    let problem = problem.unwrap_or_else(|| match text.is_empty() || ours {
+        true => ProblemDetails::new(status),
+        false => ProblemDetails::new(status).detail(String::from_utf8_lossy(&text).into_owned()),
+    });
+    // What it asks of the caller is part of it; what describes its former text is not.
+    let kept = parts
+        .headers
+        .iter()
+        .filter(|(name, _)| **name != header::CONTENT_TYPE && **name != header::CONTENT_LENGTH);
+    kept.fold(problem, |problem, (name, value)| problem.header(name.clone(), value.clone()))
 }
 
 impl<R: IntoResponse + Send> Output for Raw<R> {
@@ -116,5 +125,28 @@ impl<R: IntoResponse + Send> Output for Raw<R> {
 
     fn describe(shape: &mut Shape<'_>) {
         shape.unknown_output();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rejection_of_ours_stays_what_it_is_and_one_of_axum_becomes_a_problem() {
+        let asks = HeaderValue::from_static("Bearer");
+        let ours = ProblemDetails::new(StatusCode::UNAUTHORIZED)
+            .detail("there is no token")
+            .header(header::WWW_AUTHENTICATE, asks.clone());
+        let problem = problem_of(ours.into_response()).await;
+        assert_eq!(problem.explanation(), Some("there is no token"));
+        assert_eq!(problem.into_response().headers()[header::WWW_AUTHENTICATE], asks);
+        let axums = (StatusCode::BAD_REQUEST, "no number").into_response();
+        let problem = problem_of(axums).await;
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(problem.explanation(), Some("no number"));
+        assert!(problem.into_response().headers()[header::CONTENT_TYPE] == PROBLEM_JSON);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::record::{self, Applied, unread};
-use super::{Migration, is_bare, lock, statements};
+use super::{Migration, SchemaState, is_bare, lock, statements};
 use crate::Sql;
 use crate::sql::{Session, SqlError, SqlErrorKind};
 
@@ -151,10 +151,11 @@ impl Sql {
     ///
     /// [`MigrateError::Behind`] with the names of the missing ones.
     pub async fn require(&self, migrations: &[Migration]) -> Result<(), MigrateError> {
-        let applied = Applied::read(self).await.map_err(unread)?;
-        let missing: Vec<_> =
-            applied.missing(migrations).into_iter().map(Migration::name).collect();
-        if missing.is_empty() { Ok(()) } else { Err(MigrateError::Behind { missing }) }
+        match self.schema_state(migrations).await {
+            SchemaState::Current | SchemaState::Ahead => Ok(()),
+            SchemaState::Behind { missing } => Err(MigrateError::Behind { missing }),
+            SchemaState::Unknown(error) => Err(unread(error)),
+        }
     }
 }
 

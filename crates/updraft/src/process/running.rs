@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use super::closers::Closers;
 use super::components::Components;
@@ -80,7 +79,6 @@ impl Process {
     /// to what is new, until work in hand is finished or its time is over; then what is
     /// attached is closed.
     async fn end(mut self, so_far: Outcome, delay: Duration, signals: &mut Signals) -> Outcome {
-        let deadline = Instant::now() + self.budget.work();
         self.advance(Phase::Draining);
         let web = self.web.take();
         let requests = web.as_ref().map(Web::in_flight);
@@ -97,7 +95,7 @@ impl Process {
             outcome
         };
         let (outcome, cut) = tokio::select! {
-            ended = tokio::time::timeout_at(deadline, orderly) => match ended {
+            ended = tokio::time::timeout(self.budget.work(), orderly) => match ended {
                 Ok(outcome) => (so_far.and(outcome), None),
                 Err(_elapsed) => (Outcome::Failed, Some("SHUTDOWN_GRACE is over")),
             },

@@ -3,7 +3,7 @@
 //! in order, at least once, by one process at a time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -151,7 +151,7 @@ enum Turn {
     Empty,
     /// Another process relays.
     Others,
-    /// The queue takes no more.
+    /// The queue takes no more, or nothing of what is there.
     Full,
 }
 
@@ -173,15 +173,38 @@ impl Relay {
             return Ok(Turn::Others);
         }
         // Another process may have relayed them between the look and the lease.
-        for (seq, text, _) in self.next().await? {
-            let job: NewJob = serde_json::from_str(&text)?;
-            match bounded(self.store.relay(&job)).await? {
-                Pushed::New | Pushed::Duplicate(_) => {}
-                Pushed::Full => return Ok(Turn::Full),
+        let mut acquired = Instant::now();
+        let rows = self.next().await?;
+        let mut moved = rows.is_empty();
+        for (seq, text, _) in rows {
+            // A slow queue must not outlast the lease: two processes would relay at once.
+            if LEASE / 3 < acquired.elapsed() {
+                if !self.acquire(LEASE).await? {
+                    return Ok(Turn::Others);
+                }
+                acquired = Instant::now();
+            }
+            match self.pass_on(&text).await {
+                Ok(Pushed::New | Pushed::Duplicate(_)) => {}
+                Ok(Pushed::Full) => return Ok(Turn::Full),
+                Err(StoreError::Away(error)) => return Err(error),
+                // It will be refused again, and must not hold up what is behind it.
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, seq, "the queue refuses a job of the outbox");
+                    continue;
+                }
             }
             query(DELETE).bind(seq).execute(&self.outbox.sql).await?;
+            moved = true;
         }
-        Ok(Turn::More)
+        Ok(if moved { Turn::More } else { Turn::Full })
+    }
+
+    async fn pass_on(&self, text: &str) -> Result<Pushed, StoreError> {
+        let job: NewJob =
+            serde_json::from_str(text).map_err(|error| StoreError::Foreign(error.into()))?;
+        bounded(self.store.relay(&job)).await
     }
 
     async fn next(&self) -> Result<Vec<(i64, String, i64)>, SqlError> {

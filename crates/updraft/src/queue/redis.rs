@@ -316,11 +316,16 @@ fn text_of(number: Option<i64>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
 
+/// What a server says while it cannot serve for now.
+const PASSING: [&str; 8] =
+    ["LOADING", "OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF"];
+
 fn wrong(error: RedisError) -> StoreError {
     let away = error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
-        || error.is_connection_refusal();
+        || error.is_connection_refusal()
+        || error.code().is_some_and(|code| PASSING.contains(&code));
     if away { StoreError::Away(error.into()) } else { StoreError::Refused(error.into()) }
 }
 

@@ -38,6 +38,9 @@ const REST_NOTIFIED: Duration = Duration::from_secs(2);
 /// How long the room that was counted in a queue may be given away without counting anew.
 const COUNT_HOLDS: Duration = Duration::from_secs(1);
 
+/// From one clearing of what nobody asks for any more to the next.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
 /// The part of that room that one process may give away: others do the same.
 const COUNT_SHARE: i64 = 10;
 
@@ -48,6 +51,7 @@ pub(super) struct SqlStore {
     rules: Rules,
     statements: &'static Statements,
     room: Mutex<Option<Room>>,
+    tidied: Mutex<Option<Instant>>,
     /// Looks in a row that found nothing.
     idle: AtomicU32,
 }
@@ -63,7 +67,14 @@ impl SqlStore {
     pub(super) fn new(sql: Sql, rules: Rules) -> Self {
         let statements =
             if is_postgres(&sql) { &Statements::POSTGRES } else { &Statements::SQLITE };
-        Self { sql, rules, statements, room: Mutex::new(None), idle: AtomicU32::new(0) }
+        Self {
+            sql,
+            rules,
+            statements,
+            room: Mutex::new(None),
+            tidied: Mutex::new(None),
+            idle: AtomicU32::new(0),
+        }
     }
 
     #[cfg(test)]
@@ -93,6 +104,16 @@ impl SqlStore {
             }
             _ => false,
         }
+    }
+
+    /// Whether it is time to clear up; who is told so does it.
+    fn is_untidy(&self) -> bool {
+        let mut tidied = self.tidied.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = tidied.is_none_or(|last| TIDY_EVERY <= last.elapsed());
+        if due {
+            *tidied = Some(Instant::now());
+        }
+        due
     }
 
     async fn count_room(&self, transaction: &mut Transaction) -> Result<bool, StoreError> {

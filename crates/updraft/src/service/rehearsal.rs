@@ -5,7 +5,6 @@ use axum::Router;
 
 use super::Service;
 use crate::app::{App, Ctx};
-use crate::attachment::Attaching;
 use crate::cron::{Scheduler, Timetable};
 use crate::migration::SchemaWatch;
 use crate::process::Context;
@@ -49,10 +48,10 @@ impl<A: App> Service<A> {
         context: &Context,
     ) -> Result<Rehearsed<A>, BoxError> {
         let metrics = context.metrics();
-        let attaching = Attaching::new(metrics.clone()).of_service(self.release.service());
+        let attaching = self.attaching(context);
         let app = A::attach(parsed, &attaching).await?;
         context.watch(attaching.attached())?;
-        if let (Some(sql), false) = (attaching.sql(None), self.migrations.is_empty()) {
+        if let Some(sql) = self.migrated(&attaching)? {
             sql.migrate(self.migrations).await?;
             SchemaWatch::start(context, &sql, self.migrations).await;
         }

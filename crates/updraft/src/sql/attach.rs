@@ -47,4 +47,9 @@ impl Attachment for Sql {
             Ok(())
         })
     }
+
+    fn close(&self) -> BoxFuture<()> {
+        let sql = self.clone();
+        Box::pin(async move { sql.close_idle().await })
+    }
 }

@@ -227,6 +227,10 @@ impl Connection {
     /// # Errors
     ///
     /// When it does not.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_async, reason = "a file needs no question")
+    )]
     pub(crate) async fn ping(&mut self) -> Result<(), SqlError> {
         match self {
             Self::Sqlite(_) => Ok(()),

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use updraft_resilience::breaker::{Breaker, BreakerConfig, HalfOpen, OpenFor, Trip};
+use updraft_resilience::breaker::{
+    Breaker, BreakerConfig, HalfOpen, OpenFor, Permit, Transition, Trip,
+};
 use updraft_resilience::bulkhead::{Bulkhead, BulkheadConfig};
 use updraft_resilience::{Clock, Verdict};
 
@@ -114,7 +116,8 @@ impl Pool {
             limits,
             bulkhead,
             breaker,
-            clock: Clock::tokio(),
+            // The clock that deadlines are of: moments of two clocks cannot be compared.
+            clock: Clock::system(),
             idle: Mutex::default(),
             instruments,
         })
@@ -155,6 +158,7 @@ impl Pool {
                 .detail("its server was away just now")
                 .after(open.retry_after)
         })?;
+        let leave = Leave { pool: self, permit: Some(permit) };
         let opened = match tokio::time::timeout(limit, self.opener.open()).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(SqlError::new(SqlErrorKind::Unavailable)
@@ -165,9 +169,7 @@ impl Pool {
             // Who is denied has been answered.
             Ok(_) | Err(_) => Verdict::Success,
         };
-        if let Some(change) = self.breaker.record(permit, verdict, self.clock.now()) {
-            tracing::debug!(?change, "the circuit of a database changed");
-        }
+        leave.record(verdict);
         opened
     }
 
@@ -205,8 +207,63 @@ impl Pool {
     }
 }
 
+/// The leave to connect. A caller that goes away gives it back too: a half-open circuit has
+/// one, and would refuse everybody while it waits for it.
+struct Leave<'p> {
+    pool: &'p Pool,
+    permit: Option<Permit>,
+}
+
+impl Leave<'_> {
+    fn record(mut self, verdict: Verdict) {
+        if let Some(permit) = self.permit.take() {
+            said(self.pool.breaker.record(permit, verdict, self.pool.clock.now()));
+        }
+    }
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            said(self.pool.breaker.abandon(permit, self.pool.clock.now()));
+        }
+    }
+}
+
+fn said(change: Option<Transition>) {
+    if let Some(change) = change {
+        tracing::debug!(?change, "the circuit of a database changed");
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         self.forget_idle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::sql::SqlUrl;
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_while_it_connects_gives_its_leave_back() {
+        let url = SqlUrl::of_file("never-opened.sqlite3".into());
+        let (opener, _) = url.openers();
+        let instruments = Arc::new(Instruments::new(&Metrics::default(), "db"));
+        let pool = Pool::new(opener, 1, url.limits, instruments).unwrap();
+        let leave =
+            |now| Some(Leave { pool: &pool, permit: Some(pool.breaker.try_acquire(now).ok()?) });
+        let now = pool.clock.now();
+        for _ in 0..FAILED_CONNECTS {
+            leave(now).unwrap().record(Verdict::Fail);
+        }
+        let later = pool.clock.now() + AWAY_FIRST;
+        let probe = leave(later).unwrap();
+        assert!(leave(later).is_none(), "there is one");
+        drop(probe);
+        assert!(leave(later).is_some());
     }
 }

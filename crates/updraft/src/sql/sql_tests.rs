@@ -26,3 +26,25 @@ async fn a_file_that_is_no_database_cannot_be_opened() {
     let error = SqlUrl::of_file(path).open().await.unwrap_err();
     assert!(error.to_string().starts_with("cannot open the database sqlite://"), "{error}");
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_connection_beyond_the_deadline_of_the_caller() {
+    use updraft_resilience::deadline::{self, Deadline};
+    let folder = tempfile::tempdir().unwrap();
+    let sql = SqlUrl::of_file(folder.path().join("db.sqlite3")).open().await.unwrap();
+    let _writer = sql.begin().await.unwrap();
+    let soon = Deadline::after(Clock::system().now(), Duration::from_millis(50));
+    let begun = Instant::now();
+    let error = deadline::with(soon, sql.begin()).await.unwrap_err();
+    assert_eq!(*error.kind(), SqlErrorKind::Saturated);
+    assert!(begun.elapsed() < Duration::from_secs(4), "that is as long as acquire_timeout");
+}
+
+#[tokio::test]
+async fn parsers_of_values_tell_no_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = SqlUrl::of_file(folder.path().join("db.sqlite3")).open().await.unwrap();
+    let path = query("SELECT json_extract('{}', $1)").bind("canary");
+    let error = path.fetch_one::<String>(&sql).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+}

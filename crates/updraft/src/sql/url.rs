@@ -159,6 +159,19 @@ impl SqlUrl {
         }
     }
 
+    /// Whether tables of the one are tables of the other.
+    pub(crate) fn is_same_database(&self, other: &Self) -> bool {
+        self.location() == other.location() && self.schema() == other.schema()
+    }
+
+    fn schema(&self) -> Option<&str> {
+        match &self.place {
+            Place::Sqlite(_) => None,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(url) => url.schema.as_deref(),
+        }
+    }
+
     pub(crate) fn sqlite_path(&self) -> Option<&std::path::Path> {
         match &self.place {
             Place::Sqlite(path) => Some(path),

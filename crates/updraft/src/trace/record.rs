@@ -12,6 +12,8 @@ use crate::log::Value;
 const ATTRIBUTES_MOST: usize = 128;
 /// Events of one span.
 const EVENTS_MOST: usize = 128;
+/// Bytes of a text of one attribute; longer ones are cut.
+const TEXT_MOST: usize = 4096;
 /// Links of one span.
 const LINKS_MOST: usize = 128;
 
@@ -189,7 +191,10 @@ impl From<Value<'_>> for Attribute {
                 i64::try_from(value).map_or_else(|_large| value.to_string().into(), Self::Int)
             }
             Value::Float(value) => Self::Double(value),
-            Value::Text(value) => value.to_owned().into(),
+            Value::Text(value) => {
+                let end = value.floor_char_boundary(TEXT_MOST);
+                value.get(..end).unwrap_or_default().to_owned().into()
+            }
         }
     }
 }

@@ -54,6 +54,13 @@ impl RequestSpan {
         &self.span
     }
 
+    /// It came over a connection of TLS.
+    pub(crate) fn secured(&self) {
+        if self.is_recorded {
+            recorded(&self.span, |record| record.set("url.scheme", "https"));
+        }
+    }
+
     /// Exports nothing of it: a probe of the platform is no request of anybody.
     pub(crate) fn forget(&mut self) {
         if std::mem::take(&mut self.is_recorded) {

@@ -232,6 +232,7 @@ impl std::fmt::Debug for Headers {
 impl Variable for Headers {
     const EXPECTED: &'static str =
         "headers with values, such as x-tenant=a,authorization=Bearer%20b";
+    const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         let Pairs(pairs) = Pairs::parse(text)?;
@@ -246,7 +247,7 @@ impl Variable for Headers {
     }
 
     fn show(&self) -> String {
-        crate::log::REDACTED.to_owned()
+        crate::config::SECRET.to_owned()
     }
 }
 

@@ -108,11 +108,14 @@ impl Requests {
     async fn header_too_slow(&self, time: Duration) {
         loop {
             let before = self.started.load(Ordering::Relaxed);
-            tokio::time::sleep(time).await;
-            let none_since = self.started.load(Ordering::Relaxed) == before;
-            let open = before == 0 || self.header_open.load(Ordering::Relaxed);
-            if none_since && open && !self.multiplexed.load(Ordering::Relaxed) {
-                return;
+            // A notification may be of a header that is complete by now: then there is none
+            // whose time runs.
+            if before == 0 || self.header_open.load(Ordering::Relaxed) {
+                tokio::time::sleep(time).await;
+                let none_since = self.started.load(Ordering::Relaxed) == before;
+                if none_since && !self.multiplexed.load(Ordering::Relaxed) {
+                    return;
+                }
             }
             self.header_opened.notified().await;
         }

@@ -8,6 +8,11 @@ use axum::extract::FromRequestParts;
 use http::Extensions;
 use http::request::Parts;
 
+use crate::api::{Input, Received};
+use crate::app::{App, Ctx};
+use crate::contract::Shape;
+use crate::http::Refusal;
+
 /// Who sent a request: an extractor.
 ///
 /// ```
@@ -90,6 +95,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(&parts.extensions))
     }
+}
+
+impl<A: App> Input<A> for Peer {
+    async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
+        Ok(Self::of(&received.parts().extensions))
+    }
+
+    fn describe(_: &mut Shape<'_>) {}
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ async fn respond_tracked(
     if health.is_some() {
         span.forget();
     }
+    if requests.connected.tls {
+        span.secured();
+    }
     let inside = span.span().clone();
     let method = request.method().clone();
     let measured = Measured::begin(&app.http, &request);
@@ -213,9 +216,10 @@ fn received(
     if u64::from(most) < request.body().size_hint().lower() {
         return Err(app.refuse(Rejected::BodySize, too_large(most)).into());
     }
-    let packing = match request.headers().get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => Packing::Plain,
-        Some(b"gzip" | b"x-gzip") => Packing::Gzip,
+    let packing = match request.headers().get(header::CONTENT_ENCODING) {
+        None => Packing::Plain,
+        Some(coding) if is_any(coding, &["identity"]) => Packing::Plain,
+        Some(coding) if is_any(coding, &["gzip", "x-gzip"]) => Packing::Gzip,
         Some(_unknown) => {
             let problem = ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
                 .detail("a request body may be packed by gzip, or not at all");
@@ -235,6 +239,11 @@ fn received(
     let body = Received::new(body, packing, most, limits.body_time);
     let fate = body.fate();
     Ok((Request::from_parts(parts, Body::new(body)), Some(fate)))
+}
+
+/// Whether it is one of these codings, whose case does not count (RFC 9110, section 8.4.1).
+fn is_any(coding: &HeaderValue, names: &[&str]) -> bool {
+    names.iter().any(|name| coding.as_bytes().eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The answer of the routes, within the time of the request: `REQUEST_TIMEOUT`, or less when

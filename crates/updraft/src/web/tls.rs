@@ -173,7 +173,11 @@ impl Tls {
                 Err(_runtime_ends) => return,
             };
             let hash = material.hash();
-            if hash == self.serving().material || refused == Some(Some(hash)) {
+            if hash == self.serving().material {
+                refused = None;
+                continue;
+            }
+            if refused == Some(Some(hash)) {
                 continue;
             }
             match load(&material, self.settings.client_auth) {

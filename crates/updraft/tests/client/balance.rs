@@ -1,10 +1,10 @@
 //! Several addresses: one that is away or silent must not be felt by whoever calls.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use updraft::{CallError, ServiceUrl, Variable as _};
 
-use super::server::{Server, client, policy};
+use super::server::{PATIENCE, Server, client, policy};
 
 #[tokio::test]
 async fn calls_are_spread_over_all_addresses() {
@@ -50,7 +50,9 @@ async fn an_address_that_is_silent_is_left_alone_and_comes_back() {
     assert!((1..=10).contains(&silent), "{silent} of 100 calls met the silent one");
     servers[0].stall(false);
     let served = || servers[0].asked().len() - silent;
+    let deadline = Instant::now() + PATIENCE;
     while served() < 5 {
+        assert!(Instant::now() < deadline, "it never comes back");
         assert_eq!(client.get("/").send().await.unwrap().status(), 200);
         tokio::task::yield_now().await;
     }
@@ -69,7 +71,11 @@ async fn the_breaker_opens_refuses_at_once_and_closes_when_the_service_is_well()
     };
     assert!(retry_after <= Duration::from_millis(300));
     assert_eq!(server.asked().len(), 5, "nothing was sent");
-    tokio::time::sleep(Duration::from_millis(320)).await;
+    let deadline = Instant::now() + PATIENCE;
+    while client.get("/").send().await.is_err() {
+        assert!(Instant::now() < deadline, "it never closes");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     for _ in 0..20 {
         assert_eq!(client.get("/").send().await.unwrap().status(), 200);
     }

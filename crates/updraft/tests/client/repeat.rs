@@ -7,7 +7,7 @@ use updraft::{CallError, ServiceUrl, Variable as _};
 use updraft_resilience::deadline::{self, Deadline};
 use updraft_resilience::{Clock, Rejection};
 
-use super::server::{Server, client, policy};
+use super::server::{PATIENCE, Server, client, policy};
 
 #[tokio::test]
 async fn only_what_may_be_repeated_is_repeated() {
@@ -96,10 +96,12 @@ async fn what_was_never_sent_is_sent_again_whatever_it_is() {
     slow.retry.as_mut().unwrap().budget = None;
     slow.breaker = None;
     let client = url.client_with("ledger", slow).unwrap();
+    let handle = client.policy();
     let calling = tokio::spawn(async move { client.post("/").send().await.unwrap().status() });
-    // Until it has been refused at least once: nobody can tell, so it is given the processor.
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
+    let deadline = Instant::now() + PATIENCE;
+    while handle.snapshot().counts.retries == 0 {
+        assert!(Instant::now() < deadline, "it was never refused");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     server.restart();
     assert_eq!(calling.await.unwrap(), 200);

@@ -20,6 +20,9 @@ use updraft_resilience::breaker::{BreakerConfig, OpenFor, Trip};
 use updraft_resilience::policy::PolicyConfig;
 use updraft_resilience::retry::RetryConfig;
 
+/// How long anything is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What a server was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {

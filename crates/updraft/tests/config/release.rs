@@ -16,6 +16,7 @@ fn one_build_with_one_configuration_is_one_release() {
     assert_eq!(id(&SOUND), plain);
     // What a platform gives to one process is no part of the release.
     assert_eq!(id(&sound_and(&[("PORT", "8080"), ("HOST", "::1")])), plain);
+    assert_eq!(id(&sound_and(&[("LISTEN", "unix:/run/x.sock"), ("LISTEN_MODE", "600")])), plain);
     assert_eq!(id(&sound_and(&[("MAIL_KEY", "canary-other")])), plain);
     assert_ne!(id(&sound_and(&[("CURRENCY", "USD")])), plain);
     assert_ne!(id(&sound_and(&[("LOG_LEVEL", "debug")])), plain);

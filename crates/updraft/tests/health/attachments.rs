@@ -41,6 +41,7 @@ fn a_peer_that_gates_takes_readiness_along_and_gives_it_back_and_life_goes_on() 
     let variables = [
         ("PEER_URL", url.as_str()),
         ("PEER_PING", "/livez"),
+        ("PEER_TIMEOUT", "500ms"),
         ("READY_NEEDS", "peer"),
         ("HEALTH_INTERVAL", "200ms"),
     ];

@@ -98,6 +98,9 @@ fn the_command_asks_the_process_of_its_environment() {
     assert!(code == 1 && text.starts_with("no answer from 127.0.0.1:"), "{text}");
     assert_eq!(health(&[], &[]).0, 1);
     assert_eq!(health(&[], &[("PORT", "0")]).0, 1);
+    let secured = [("PORT", &*main), ("TLS_CERT", "/somewhere.pem")];
+    let (code, text) = health(&[], &secured);
+    assert!(code == 1 && text.contains("set ADMIN_PORT"), "{text}");
     assert_eq!(health(&["well"], &[("PORT", &main)]).0, 2);
     let (code, text) = health(&[], &[("ADMIN_PORT", "canary")]);
     assert!(code == 78 && text.contains("ADMIN_PORT") && !text.contains("canary"), "{text}");

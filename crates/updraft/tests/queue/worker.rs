@@ -58,9 +58,11 @@ fn fifty_killed_workers_lose_no_job() {
             let mut workers: Vec<_> = (0..2).map(|_| fleet.start("worker")).collect();
             for _ in 0..kills {
                 let mut victim = workers.remove(0);
-                // It is killed with work in hand.
+                // It is killed with work in hand, and finds some however late it starts.
                 while !victim.has_said("working") {
-                    ids.push(note(&fleet, 50).await);
+                    if fleet.counts().await.waiting < 2 * IN_HAND as u64 {
+                        ids.push(note(&fleet, 50).await);
+                    }
                 }
                 victim.kill();
                 workers.push(fleet.start("worker"));

@@ -77,6 +77,28 @@ fn sql_reads_in_three_forms_and_writes_only_when_it_may() {
 }
 
 #[test]
+fn a_statement_that_is_too_long_is_not_run_in_part() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.said(&["migrate"], "").0, 0);
+    let insert = "INSERT INTO done VALUES ('a', 1), ('b', 2)";
+    assert_eq!(fixture.said(&["sql", "--write"], insert).0, 0);
+    let deletes = format!("DELETE FROM done {} WHERE job_id = 'a'", " ".repeat(1 << 20));
+    let output = fixture.run(&["sql", "--write"], &deletes);
+    assert_eq!(output.status.code(), Some(1));
+    let (_, left) = fixture.said(&["sql", "--csv", "SELECT count(*) FROM done"], "");
+    assert!(left.ends_with("2\r\n"), "{left}");
+}
+
+#[test]
+fn one_request_does_not_wait_for_the_schema() {
+    let fixture = Fixture::new();
+    let output = fixture.run(&["call", "/"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("the schema is behind: run `migrate` first"), "{said}");
+}
+
+#[test]
 fn a_process_waits_for_its_schema_and_goes_on_by_itself() {
     let fixture = Fixture::new();
     let mut web =

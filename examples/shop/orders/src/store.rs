@@ -25,25 +25,23 @@ pub(crate) async fn has_product(tx: &mut Transaction, sku: &str) -> Result<bool,
     query("SELECT EXISTS (SELECT 1 FROM stock WHERE sku = $1)").bind(sku).fetch_one(tx).await
 }
 
-/// Inserts an order and gives its id.
+/// Inserts an order and gives its id; none when another has taken the key meanwhile.
 pub(crate) async fn insert(
     tx: &mut Transaction,
     sku: &str,
     quantity: u32,
     idempotency_key: Option<&str>,
-) -> Result<String, SqlError> {
-    let id = Uuid::now_v7().to_string();
+) -> Result<Option<String>, SqlError> {
     let insert = "INSERT INTO orders (id, idempotency_key, sku, quantity, placed_at)
-        VALUES ($1, $2, $3, $4, $5)";
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id";
     query(insert)
-        .bind(&id)
+        .bind(Uuid::now_v7().to_string())
         .bind(idempotency_key)
         .bind(sku)
         .bind(quantity)
         .bind(Timestamp::now())
-        .execute(tx)
-        .await?;
-    Ok(id)
+        .fetch_optional(tx)
+        .await
 }
 
 pub(crate) async fn by_key(

@@ -59,18 +59,26 @@ pub(crate) async fn place(
     if let Some(key) = key
         && let Some(order) = store::by_key(&mut tx, key).await?
     {
-        if (&order.sku, order.quantity) != (&new.sku, new.quantity) {
-            return Err(PlaceError::KeyReused);
-        }
-        return Ok(created(order));
+        return again(order, &new);
     }
     if !store::has_product(&mut tx, &new.sku).await? {
         return Err(PlaceError::UnknownProduct { sku: new.sku });
     }
-    let id = store::insert(&mut tx, &new.sku, new.quantity, key).await?;
+    let Some(id) = store::insert(&mut tx, &new.sku, new.quantity, key).await? else {
+        let order = store::by_key(&mut tx, key.unwrap_or_default()).await?;
+        return again(order.ok_or(Error::new("the order of the key is gone"))?, &new);
+    };
     app.jobs.enqueue(&mut tx, Fulfil { order_id: id.clone() }).await?;
     let order = store::by_id(&mut tx, &id).await?.ok_or(Error::new("the new order is gone"))?;
     tx.commit().await?;
+    Ok(created(order))
+}
+
+/// The order a key has placed, for who sends the same again.
+fn again(order: Order, new: &NewOrder) -> Result<Created<Order>, PlaceError> {
+    if (&order.sku, order.quantity) != (&new.sku, new.quantity) {
+        return Err(PlaceError::KeyReused);
+    }
     Ok(created(order))
 }
 

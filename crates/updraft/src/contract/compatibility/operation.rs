@@ -61,26 +61,19 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare_access(&mut self, old: &Value, new: &Value) {
-        let scopes = |operation: &Value| -> Option<BTreeSet<String>> {
-            let needed = operation.get("security")?.as_array()?;
-            let all = needed.iter().filter_map(Value::as_object).flat_map(Map::values);
-            let all = all.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-            Some(all.map(str::to_owned).collect())
-        };
-        let (before, after) = (scopes(old), scopes(new));
-        match (&before, &after) {
-            (None, Some(_)) => self.note(
+        match (is_closed(old), is_closed(new)) {
+            (false, true) => self.note(
                 Class::Breaking,
                 "access-closed",
                 "access",
                 "callers must now say who they are",
             ),
-            (Some(_), None) => {
+            (true, false) => {
                 self.note(Class::Compatible, "access-opened", "access", "everybody may call it");
             }
             _ => {}
         }
-        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        let (before, after) = (scopes(old), scopes(new));
         for scope in after.difference(&before) {
             let detail = format!("callers need the scope {scope}");
             self.note(Class::Breaking, "scope-added", "access", detail);
@@ -322,4 +315,21 @@ fn kinds<'a>(root: &'a Value, schema: &'a Value) -> Vec<(String, &'a Value)> {
         (kind.to_owned(), schema)
     };
     schemas.into_iter().map(kind).collect()
+}
+
+/// Whether callers must say who they are: an empty alternative lets in whoever does not.
+fn is_closed(operation: &Value) -> bool {
+    let all = operation.get("security").and_then(Value::as_array);
+    all.is_some_and(|all| {
+        let open = |one: &Value| one.as_object().is_some_and(Map::is_empty);
+        !all.is_empty() && !all.iter().any(open)
+    })
+}
+
+/// What callers must have been granted.
+fn scopes(operation: &Value) -> BTreeSet<String> {
+    let all = operation.get("security").and_then(Value::as_array);
+    let all = all.into_iter().flatten().filter_map(Value::as_object).flat_map(Map::values);
+    let all = all.filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    all.map(str::to_owned).collect()
 }

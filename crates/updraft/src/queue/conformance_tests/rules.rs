@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, Bound, KINDS, Note, job};
+use super::bench::{Bench, Bound, KINDS, Kind, Note, job};
 use crate::jobs::Job as _;
 use crate::queue::record::{Fired, Next, Pushed, Unique, now_ms};
 use crate::queue::{EnqueueError, Enqueued, FireAt, NewJob, Retried};
+use crate::sql::query;
 
 on_every_kind!(
     a_unique_job_is_there_once_while_it_waits_or_runs,
@@ -16,6 +17,7 @@ on_every_kind!(
     no_job_comes_before_its_time,
     only_known_kinds_are_claimed,
     queues_of_other_names_are_others,
+    a_key_that_is_held_no_longer_leaves_no_row,
     a_full_queue_refuses_and_takes_again_when_there_is_room,
     two_schedulers_fire_once,
     a_run_that_is_not_done_leaves_the_next_out,
@@ -71,6 +73,29 @@ async fn a_unique_key_is_held_for_its_time(bench: Bench) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(short.held_until().unwrap() <= now_ms() + 1, "it was free before its time");
+}
+
+async fn a_key_that_is_held_no_longer_leaves_no_row(bench: Bench) {
+    // The other servers forget by themselves.
+    if !matches!(bench.kind, Kind::Sqlite | Kind::Postgres) {
+        return;
+    }
+    let one = bench.queue("queue=q").await;
+    one.push(&unique("short", Some(500))).await;
+    let claimed = one.claim().await;
+    assert!(one.store().complete(&claimed).await.unwrap());
+    let deadline = std::time::Instant::now() + super::bench::PATIENCE;
+    loop {
+        // A worker that has just started, and has nothing to do.
+        let idle = bench.queue("queue=q").await;
+        assert!(idle.store().claim(KINDS, 1).await.unwrap().jobs.is_empty());
+        let rows = query("SELECT count(*) FROM updraft_jobs");
+        if rows.fetch_one::<i64>(&bench.sql).await.unwrap() == 0 {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn the_unique_key_of_a_dead_job_is_free(bench: Bench) {

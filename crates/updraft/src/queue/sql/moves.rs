@@ -1,5 +1,7 @@
 //! The moves of a job in the table.
 
+use std::sync::atomic::Ordering;
+
 use super::{SqlStore, statements, wrong};
 use crate::queue::record::{
     Claimed, JobRecord, JobState, Leased, NewJob, Next, Pushed, Unique, millis, now_ms,
@@ -34,6 +36,8 @@ impl SqlStore {
                 .await
                 .map_err(wrong)?;
             if inserted == 1 {
+                // It is seen after the commit: until then it is looked for often.
+                self.idle.store(0, Ordering::Relaxed);
                 if let Some(notify) = self.statements.notify {
                     let call = query(notify).bind(self.rules.name.as_str());
                     call.execute(&mut *transaction).await.map_err(wrong)?;
@@ -79,6 +83,10 @@ impl SqlStore {
         let now = now_ms();
         let mut claimed =
             Claimed { next_in_ms: next.map(|at| (at - now).max(0)), ..Claimed::default() };
+        // Before the claim: what is claimed must not be forgotten for an error here.
+        if self.is_untidy() {
+            claimed.buried = self.tidy(now).await?;
+        }
         if next.is_none_or(|at| now < at) {
             return Ok(claimed);
         }
@@ -94,7 +102,7 @@ impl SqlStore {
             .await
             .map_err(wrong)?;
         if rows.is_empty() {
-            claimed.buried = self.tidy(now).await?;
+            claimed.buried += self.tidy(now).await?;
         }
         let leased = |row: JobRecord| Leased {
             place: row.job.id.clone(),

@@ -16,7 +16,6 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::process::{Kind, Start};
 use crate::service::boot::{self, Booted};
-use crate::service::verb::process::attach;
 use crate::service::{Service, boxed};
 
 /// Exit code: the command line is wrong.
@@ -90,7 +89,7 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
     let answer = Arc::clone(&answered);
     let ended = boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let (app, _attaching) = attach(&service, parsed, &context).await?;
+            let app = service.attach_once(parsed, &context).await?;
             context.auth().start(&context);
             let router = service.api.into_router(&service.release).with_state(app);
             let Ok(response) = router.oneshot(request).await;

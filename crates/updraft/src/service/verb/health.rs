@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -62,11 +63,15 @@ fn address(config: &mut Config) -> Result<SocketAddr, String> {
     let admin = AdminAddress::read(config, Kind::Web);
     let port = config.optional::<u16>("PORT", "the TCP port to listen on");
     let host = config.or("HOST", IpAddr::V4(Ipv4Addr::LOCALHOST), "the address to listen on");
+    let secured = config.optional::<PathBuf>("TLS_CERT", "the certificate that PORT shows");
     let main = match (port, host) {
         (Ok(Some(port)), Ok(host)) => Some(SocketAddr::new(host, port)),
         _ => None,
     };
     let admin = admin.ok().flatten().map(AdminAddress::socket);
+    if admin.is_none() && main.is_some() && secured.ok().flatten().is_some() {
+        return Err("PORT speaks TLS, which `health` does not: set ADMIN_PORT".to_owned());
+    }
     let mut address = admin.or(main).ok_or("neither ADMIN_PORT nor PORT is set")?;
     if address.port() == 0 {
         return Err("the port is 0, so the system chose one that is not known here".to_owned());

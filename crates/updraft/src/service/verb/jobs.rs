@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::App;
-use crate::attachment::Attaching;
 use crate::process::{Kind, Start};
 use crate::queue::{JobState, Queue, Retried};
 use crate::service::boot::{self, Booted};
@@ -82,7 +81,7 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
     let matches = matches.clone();
     boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let attaching = Attaching::new(context.metrics().clone());
+            let attaching = service.attaching(&context);
             let _app = A::attach(parsed, &attaching).await?;
             let field = matches.get_one::<String>("queue").map(String::as_str);
             let queue = attaching.queue(field).ok_or_else(|| no_queue(field))?;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::App;
-use crate::attachment::Attaching;
 use crate::process::{Kind, Start};
 use crate::service::boot::{self, Booted};
 use crate::service::{Service, boxed};
@@ -53,10 +52,14 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
     let said = Arc::clone(&behind);
     let code = boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let attaching =
-                Attaching::new(context.metrics().clone()).of_service(service.release.service());
+            let attaching = service.attaching(&context);
             let _app = A::attach(parsed, &attaching).await?;
-            let sql = attaching.sql(None).ok_or("migrations need one field of type Sql")?;
+            let Some(sql) = service.migrated(&attaching)? else {
+                return match service.migrations {
+                    [] => Ok(()),
+                    _ => Err("migrations need one field of type Sql, and it has no value".into()),
+                };
+            };
             match what {
                 What::Plan => plan(&sql, service.migrations).await,
                 What::Check => {

@@ -11,7 +11,6 @@ use crate::attachment::Attaching;
 use crate::auth;
 use crate::config::Config;
 use crate::cron::{Scheduler, Timetable};
-use crate::migration::SchemaWatch;
 use crate::process::{Context, Kind, Start};
 use crate::queue::{JobFamilies, Worker};
 use crate::service::boot::{self, Booted};
@@ -55,15 +54,15 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, name: &str) -> ExitCo
     let concurrency = platform.jobs_concurrency;
     boot::run(release, telemetry, runtime, platform, move |context| match name {
         "worker" => Start::Worker(boxed(async move {
-            let (app, attaching) = attach(&service, parsed, &context).await?;
+            let (app, attaching) = service.attach(parsed, &context).await?;
             work(&service, &app, &attaching, &context, concurrency)
         })),
         "cron" => Start::Worker(boxed(async move {
-            let (_app, attaching) = attach(&service, parsed, &context).await?;
+            let (_app, attaching) = service.attach(parsed, &context).await?;
             fire(&service, &attaching, &context)
         })),
         _ => Start::Web(boxed(async move {
-            let (app, attaching) = attach(&service, parsed, &context).await?;
+            let (app, attaching) = service.attach(parsed, &context).await?;
             if name == "all" {
                 work(&service, &app, &attaching, &context, concurrency)?;
             }
@@ -71,26 +70,6 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, name: &str) -> ExitCo
             Ok(answer(service, app))
         })),
     })
-}
-
-/// Attaches what the process needs, with a schema that this release knows.
-pub(in crate::service) async fn attach<A: App>(
-    service: &Service<A>,
-    parsed: A::Parsed,
-    context: &Context,
-) -> Result<(Ctx<A>, Attaching), BoxError> {
-    let attaching = Attaching::new(context.metrics().clone()).of_service(service.release.service());
-    let app = A::attach(parsed, &attaching).await?;
-    context.watch(attaching.attached())?;
-    if let (Some(sql), false) = (attaching.sql(None), service.migrations.is_empty()) {
-        let mut schema = SchemaWatch::start(context, &sql, service.migrations).await;
-        // A database that is away is waited for by whoever needs it; an old schema by all.
-        schema.not_behind().await;
-    }
-    for queue in attaching.queues() {
-        queue.relay(context, attaching.metrics());
-    }
-    Ok((Ctx::new(app, context.clone()), attaching))
 }
 
 fn answer<A: App>(service: Service<A>, app: Ctx<A>) -> Router {

@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use crate::BoxError;
 use crate::app::App;
-use crate::attachment::Attaching;
 use crate::process::{Kind, Start};
 use crate::service::boot::{self, Booted};
 use crate::service::{Service, boxed};
@@ -81,8 +80,7 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
         };
     boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let attaching =
-                Attaching::new(context.metrics().clone()).of_service(service.release.service());
+            let attaching = service.attaching(&context);
             let _app = A::attach(parsed, &attaching).await?;
             let sql = attaching.sql(asked.field.as_deref()).ok_or(match asked.field {
                 Some(_) => "there is no field of type Sql with this name",
@@ -124,7 +122,11 @@ async fn answer(sql: &Sql, asked: Asked) -> Result<(), BoxError> {
 
 fn standard_input() -> std::io::Result<String> {
     let mut text = String::new();
-    std::io::stdin().lock().take(TEXT_MOST).read_to_string(&mut text)?;
+    std::io::stdin().lock().take(TEXT_MOST + 1).read_to_string(&mut text)?;
+    // What is cut off can make another statement: one without its WHERE.
+    if u64::try_from(text.len()).is_ok_and(|length| TEXT_MOST < length) {
+        return Err(std::io::Error::other("the statement is longer than 1 MiB"));
+    }
     Ok(text)
 }
 

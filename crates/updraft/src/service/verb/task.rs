@@ -5,12 +5,10 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 use tracing::Instrument;
 
-use crate::app::{App, Ctx};
-use crate::attachment::Attaching;
+use crate::app::App;
 use crate::process::{Kind, Start};
 use crate::service::boot::{self, Booted};
 use crate::service::{Service, boxed, command};
-use crate::{MigrateError, SchemaState};
 
 pub(in crate::service) fn command<A: App>(service: &Service<A>) -> Option<Command> {
     (!service.tasks.is_empty()).then(|| {
@@ -39,17 +37,9 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
         };
     boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let attaching =
-                Attaching::new(context.metrics().clone()).of_service(service.release.service());
-            let app = A::attach(parsed, &attaching).await?;
-            // A task does not wait for `migrate`: whoever has started it is told.
-            if let Some(sql) = attaching.sql(None)
-                && let SchemaState::Behind { missing } = sql.schema_state(service.migrations).await
-            {
-                return Err(MigrateError::Behind { missing }.into());
-            }
+            let app = service.attach_once(parsed, &context).await?;
             let span = crate::trace::root("task", name);
-            run(Ctx::new(app, context.clone()), context.stop()).instrument(span).await
+            run(app, context.stop()).instrument(span).await
         }))
     })
 }

@@ -86,6 +86,8 @@ fn postgres(error: &sqlx::postgres::PgDatabaseError) -> SqlError {
         code.get(..2),
         Some("08" | "23" | "25" | "28" | "3D" | "40" | "42" | "53" | "55" | "57")
     );
+    // The parser of SQL quotes the statement; parsers of values (`to_tsquery`) have its code too.
+    let tellable = tellable && (code != "42601" || error.message().starts_with("syntax error at "));
     let told = SqlError::new(kind).code_of(code.to_owned());
     if tellable { told.detail(error.message().to_owned()) } else { told }
 }
@@ -127,8 +129,10 @@ fn sqlite(error: &dyn DatabaseError) -> SqlError {
         _ => SqlErrorKind::Other,
     };
     let told = SqlError::new(kind).code_of(code.to_string());
-    // A trigger's RAISE says what its author wrote.
-    if code == 1811 { told } else { told.detail(message.to_owned()) }
+    // A trigger's RAISE says what its author wrote; these quote the value that they parse.
+    let quotes = ["fts5: ", "malformed MATCH ", "bad JSON path"];
+    let silent = code == 1811 || quotes.iter().any(|prefix| message.starts_with(prefix));
+    if silent { told } else { told.detail(message.to_owned()) }
 }
 
 /// The name that PostgreSQL gives a `UNIQUE` by default, of SQLite's `table.one, table.two`.

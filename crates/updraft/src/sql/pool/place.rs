@@ -68,7 +68,7 @@ impl Future for Waiting {
         let sleep = this.sleep.get_or_insert_with(|| Box::pin(pool.clock.sleep_until(until)));
         match sleep.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(SqlError::new(SqlErrorKind::Saturated)
-                .detail("none became free within acquire_timeout"))),
+                .detail("none became free within acquire_timeout and the deadline of the caller"))),
             Poll::Pending => Poll::Pending,
         }
     }
