@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::oci::media;
+use crate::draft::{self, Draft};
+use crate::oci::{annotation, media};
 use crate::{Descriptor, Digest, Index};
 
 const MARK: &str = "oci-layout";
@@ -63,6 +64,7 @@ impl Layout {
         let layout = Self { folder: folder.to_owned() };
         let blobs = layout.blobs();
         fs::create_dir_all(&blobs).map_err(failed("create", &blobs))?;
+        draft::sweep(folder).map_err(failed("clean", folder))?;
         if !folder.join(MARK).is_file() {
             layout.replace(&folder.join(MARK), MARK_CONTENT)?;
         }
@@ -105,14 +107,37 @@ impl Layout {
         if !path.is_file() {
             self.replace(&path, bytes)?;
         }
-        Ok(Descriptor {
-            media_type: media_type.to_owned(),
-            digest,
-            size: bytes.len() as u64,
-            platform: None,
-            artifact_type: None,
-            annotations: Default::default(),
-        })
+        Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
+    }
+
+    /// Begins a blob of any size; it is written to, and then kept.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] when it cannot be written.
+    pub fn draft(&self) -> Result<Draft, LayoutError> {
+        Draft::begin(&self.folder, self.blobs()).map_err(failed("write", &self.folder))
+    }
+
+    /// Takes a blob from another layout, checked against its name.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] when it is not there, other than its name says, or cannot be written.
+    pub fn take(&self, from: &Self, blob: &Descriptor) -> Result<(), LayoutError> {
+        let is_here = fs::metadata(self.blob(&blob.digest)).is_ok_and(|it| it.len() == blob.size);
+        if is_here {
+            return Ok(());
+        }
+        let path = from.blob(&blob.digest);
+        let file = File::open(&path).map_err(failed("read", &path))?;
+        let mut draft = self.draft()?;
+        let copied = io::copy(&mut file.take(blob.size.saturating_add(1)), &mut draft);
+        copied.map_err(failed("copy", &path))?;
+        match draft.keep_as(&blob.media_type, &blob.digest) {
+            Err(LayoutError::Corrupt(_)) => Err(LayoutError::Corrupt(path)),
+            other => other.map(drop),
+        }
     }
 
     /// Keeps a document as compact JSON.
@@ -168,18 +193,52 @@ impl Layout {
         self.replace(&path, &bytes)
     }
 
+    /// Puts a manifest into the index; with `name` in place of what had that name.
+    ///
+    /// Whoever writes the same layout at the same time must take turns.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] when the index cannot be read or written.
+    pub fn enter(&self, mut manifest: Descriptor, name: Option<&str>) -> Result<(), LayoutError> {
+        let mut manifests = self.index()?.manifests;
+        if let Some(name) = name {
+            manifests.retain(|it| it.annotations.get(annotation::NAME).is_none_or(|it| it != name));
+            manifest.annotations.insert(annotation::NAME.to_owned(), name.to_owned());
+        }
+        if !manifests.contains(&manifest) {
+            manifests.push(manifest);
+        }
+        manifests.sort_by(|a, b| {
+            let name = |it: &Descriptor| it.annotations.get(annotation::NAME).cloned();
+            (name(b), &a.digest).cmp(&(name(a), &b.digest))
+        });
+        self.set_index(manifests)
+    }
+
+    /// What has that name in the index.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] when the index cannot be read.
+    pub fn named(&self, name: &str) -> Result<Option<Descriptor>, LayoutError> {
+        let manifests = self.index()?.manifests.into_iter();
+        let is_it =
+            |it: &Descriptor| it.annotations.get(annotation::NAME).is_some_and(|it| it == name);
+        Ok(manifests.filter(is_it).next_back())
+    }
+
     fn blobs(&self) -> PathBuf {
         self.folder.join("blobs/sha256")
     }
 
     /// After a crash there is the old file or the new one.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
-        let draft = self.folder.join(format!("draft-{}", std::process::id()));
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
         let write = || -> io::Result<()> {
-            let mut file = File::create(&draft)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&draft, path)
+            let (mut file, draft) = draft::create(&self.folder)?;
+            let written = file.write_all(bytes).and_then(|()| file.sync_all());
+            let moved = written.and_then(|()| fs::rename(&draft, path));
+            moved.inspect_err(|_| drop(fs::remove_file(&draft)))
         };
         write().map_err(failed("write", path))
     }

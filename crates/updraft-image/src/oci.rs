@@ -1,6 +1,7 @@
 //! The documents of the OCI Image Format Specification 1.1, as far as they are written here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,38 @@ pub mod media {
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     /// A layer: a tar archive, compressed by gzip.
     pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+    /// A layer: a tar archive as it is.
+    pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+    /// A layer: a tar archive, compressed by Zstandard.
+    pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+    /// What Docker calls a layer that is a tar archive, compressed by gzip.
+    pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    /// What Docker calls a manifest.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// What Docker calls an index of manifests.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// The configuration of an artefact that has none.
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+}
+
+/// Keys of annotations and labels.
+pub mod annotation {
+    /// The name of a manifest in the index of a layout.
+    pub const NAME: &str = "org.opencontainers.image.ref.name";
+    /// When it was made, RFC 3339.
+    pub const CREATED: &str = "org.opencontainers.image.created";
+    /// What it is called.
+    pub const TITLE: &str = "org.opencontainers.image.title";
+    /// The version of what is packed.
+    pub const VERSION: &str = "org.opencontainers.image.version";
+    /// The commit that it is built from.
+    pub const REVISION: &str = "org.opencontainers.image.revision";
+    /// Where its source is.
+    pub const SOURCE: &str = "org.opencontainers.image.source";
+    /// The digest of the image that it is built on.
+    pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+    /// The name of the image that it is built on.
+    pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 }
 
 /// What a content is, how large, and its digest.
@@ -41,6 +72,20 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Descriptor {
+    /// Of so many bytes with that digest, and nothing else said.
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
 /// What an image runs on, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
@@ -50,6 +95,26 @@ pub struct Platform {
     pub os: String,
 }
 
+impl Platform {
+    /// What this machine is.
+    pub fn this() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "x86" => "386",
+            "aarch64" => "arm64",
+            "powerpc64" => "ppc64le",
+            other => other,
+        };
+        Self { architecture: architecture.to_owned(), os: std::env::consts::OS.to_owned() }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)
+    }
+}
+
 /// The layers of an image and its configuration, or the parts of another artefact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +122,7 @@ pub struct Manifest {
     /// Always 2.
     pub schema_version: u32,
     /// [`media::MANIFEST`].
+    #[serde(default)]
     pub media_type: String,
     /// What kind of artefact it is, where it is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +146,7 @@ pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// [`media::INDEX`].
+    #[serde(default)]
     pub media_type: String,
     /// The manifests.
     pub manifests: Vec<Descriptor>,
