@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::global::Global;
 use crate::verb::attach::AttachArgs;
+use crate::verb::build::BuildArgs;
 use crate::verb::check::CheckArgs;
 use crate::verb::completions::CompletionsArgs;
 use crate::verb::down::DownArgs;
@@ -71,6 +72,7 @@ pub(crate) enum Verb {
     Wait(WaitArgs),
     Open(OpenArgs),
     Task(TaskArgs),
+    Build(BuildArgs),
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
     Gateway(GatewayArgs),

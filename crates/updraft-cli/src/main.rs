@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 
 fn run(global: &Global, verb: Verb) -> Outcome {
     let mut threads = match verb {
-        Verb::Up(_) | Verb::Check(_) => Builder::new_multi_thread(),
+        Verb::Up(_) | Verb::Build(_) | Verb::Check(_) => Builder::new_multi_thread(),
         _ => Builder::new_current_thread(),
     };
     let runtime = threads.worker_threads(SUPERVISOR_THREADS).enable_all().build();
@@ -90,6 +90,7 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Wait(args) => verb::wait::run(global, args).await,
         Verb::Open(args) => verb::open::run(global, args).await,
         Verb::Task(args) => verb::task::run(global, args).await,
+        Verb::Build(args) => Box::pin(verb::build::run(global, args)).await,
         Verb::Check(args) => Box::pin(verb::check::run(global, *args)).await,
         Verb::Explain(args) => verb::explain::run(global, &args),
         Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,

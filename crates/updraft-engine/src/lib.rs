@@ -1,6 +1,7 @@
 //! Runs a system on one machine: process scopes, ports, local resources, builds,
 //! supervision and logs. No daemon, no container engine.
 
+mod artifact;
 mod backoff;
 mod board;
 mod build;
@@ -16,7 +17,11 @@ mod scope;
 mod state_dir;
 mod wire;
 
-pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, RunningBuild};
+pub use artifact::{Artifact, ArtifactError, ArtifactRequest, Revision};
+pub use build::{
+    BuildError, BuildRequest, BuildStep, Built, Cut, Digest, Network, NotBuilt, Progress,
+    RunningBuild, build, copy_sources,
+};
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
 };

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use updraft_engine::{
-    BuildError, BuildRequest, BuildStep, Built, CommandPlan, Exit, Progress, RunningBuild,
+    BuildError, BuildRequest, BuildStep, Built, CommandPlan, Exit, Network, Progress, RunningBuild,
 };
 use updraft_system::mesh::{Protocol, Traffic};
 use updraft_system::{Build, LogStream, Service};
@@ -39,6 +39,7 @@ impl Yard {
             operations: BTreeMap::new(),
             calls: BTreeMap::new(),
             traffic: Traffic::default(),
+            image: Default::default(),
         };
         let yard = Self { folder: tempfile::tempdir().unwrap(), service };
         fs::create_dir(yard.at("shop")).unwrap();
@@ -86,7 +87,8 @@ impl Yard {
 
     fn plan(&self) -> Result<BuildStep, BuildError> {
         let (directory, store) = (self.folder.path(), self.at("state/builds/shop"));
-        BuildRequest { service: &self.service, directory, store: &store }.plan()
+        let (store, network) = (&*store, &Network::Open);
+        BuildRequest { service: &self.service, directory, store, network }.plan()
     }
 
     /// Plans, runs what is to be run, and finishes.
@@ -271,7 +273,7 @@ fn a_package_without_a_program_and_a_folder_without_a_package_are_told() {
 }
 
 fn command(run: &str, keep: &[&str]) -> Build {
-    Build::Command { run: run.to_owned(), keep: keep.iter().map(PathBuf::from).collect() }
+    Build::Command { fetch: None, run: run.to_owned(), keep: keep.iter().map(PathBuf::from).collect() }
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod unpack;
 
 pub use closure::{
     Closure, ClosureError, HarvestedFile, Host, Lack, Linkage, Package, Surroundings,
-    check_scratch, linkage,
+    check_scratch, linkage, origins,
 };
 pub use difference::{Difference, difference};
 pub use digest::{Digest, Digesting, NotADigest};

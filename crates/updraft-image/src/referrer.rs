@@ -62,6 +62,27 @@ impl Layout {
         Ok(descriptor)
     }
 
+    /// Takes a manifest and all that it names from another layout; it is entered into the index
+    /// when it is about something.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] when one of the two layouts cannot be used.
+    pub fn take_manifest(&self, from: &Self, manifest: &Descriptor) -> Result<(), ImageError> {
+        let bytes = from.document(&manifest.digest)?;
+        let read: Manifest = serde_json::from_slice(&bytes).map_err(|source| {
+            crate::LayoutError::Document { path: from.blob(&manifest.digest), source }
+        })?;
+        for blob in read.layers.iter().chain([&read.config]) {
+            self.take(from, blob)?;
+        }
+        self.put(&manifest.media_type, &bytes)?;
+        if read.subject.is_some() {
+            self.enter(manifest.clone(), None)?;
+        }
+        Ok(())
+    }
+
     /// The manifests of the index that are about `subject`, of one kind or of all.
     ///
     /// # Errors

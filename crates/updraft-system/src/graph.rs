@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
-use crate::{ConfigKey, Name};
+use crate::{ConfigKey, ImageSettings, Name};
 
 /// A system of services and the resources they need. Every reference inside
 /// it is known to resolve.
@@ -79,6 +79,9 @@ pub struct Service {
     pub path: PathBuf,
     /// How its artefact is made.
     pub build: Build,
+    /// What its image is made of.
+    #[serde(default)]
+    pub image: ImageSettings,
     /// Its process types by name. `run = "…"` in the manifest is the type `web`.
     pub processes: BTreeMap<Name, Process>,
     /// Its admin tasks by name.
@@ -132,8 +135,14 @@ pub enum Build {
     None,
     /// `cargo build --release`; the executables come first in `PATH`.
     Cargo,
+    /// `npm ci`, then the script `build` where there is one.
+    Node,
+    /// A virtual environment by uv, or by pip from `requirements.txt`.
+    Python,
     /// A shell command.
     Command {
+        /// What fetches what the command needs; only this has a network.
+        fetch: Option<String>,
         /// The command line, run in the service's folder.
         run: String,
         /// Files and folders that must exist afterwards, relative to the service.

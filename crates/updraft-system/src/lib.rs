@@ -9,6 +9,7 @@ mod config;
 mod control;
 pub mod duration;
 mod graph;
+mod image;
 mod log;
 mod manifest;
 pub mod mesh;
@@ -25,6 +26,7 @@ pub use graph::{
     After, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Service,
     System, Target, Task, TaskTrigger,
 };
+pub use image::{BaseImage, ImageSettings};
 pub use log::{LogLine, LogSelector, LogSource, LogStream};
 pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
 pub use name::{InvalidName, Name, nearest};

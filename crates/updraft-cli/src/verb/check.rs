@@ -13,6 +13,7 @@ use updraft_audit::{
     Audit, CannotBuild, LabError, Progress as Step, Report, Request, Subject, Waiver, compare,
     derive, exit, read_baseline,
 };
+use updraft_engine::NotBuilt;
 use updraft_system::System;
 
 pub(crate) use args::CheckArgs;
@@ -148,7 +149,7 @@ fn no_lab(error: &LabError) -> Failure {
 
 fn not_built(error: &CannotBuild) -> Failure {
     let class = match error {
-        CannotBuild::Build(_) => Class::Finding,
+        CannotBuild::Build(NotBuilt::Build(_)) => Class::Finding,
         _ => Class::Environment,
     };
     Failure::from_error(class, error)

@@ -1,6 +1,7 @@
 //! One file per verb: its words, and what it does.
 
 pub(crate) mod attach;
+pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod down;

@@ -88,9 +88,18 @@ pub(super) fn plan(source: &Source<'_>, stamp: Stamp) -> Result<BuildStep, Build
         ["cargo", "build", "--release", "--message-format=json-render-diagnostics"]
             .map(str::to_owned)
             .into();
+    let mut fetch = None;
+    if source.network.is_cut() {
+        let mut words = ["cargo", "fetch"].map(str::to_owned).to_vec();
+        words.extend(locked.then(|| "--locked".to_owned()));
+        fetch = Some(words);
+        argv.push("--offline".to_owned());
+        argv.extend(neutral(&root, &environment()));
+    }
     if locked {
         argv.push("--locked".to_owned());
     }
+    let argv = source.network.without(argv);
     let build = CargoBuild {
         base: source.base.to_owned(),
         folder: source.folder.to_owned(),
@@ -102,7 +111,28 @@ pub(super) fn plan(source: &Source<'_>, stamp: Stamp) -> Result<BuildStep, Build
         programs: BTreeSet::new(),
         packages: BTreeSet::new(),
     };
-    Ok(source.run(argv, Method::Cargo(build)))
+    Ok(source.run(fetch, argv, Method::Cargo(build)))
+}
+
+/// Settings by which a program does not depend on where it is built, and has no symbols: an
+/// artefact is its content. A user's own flags and settings in Cargo's configuration stay.
+fn neutral(root: &Path, environment: &BTreeMap<String, String>) -> Vec<String> {
+    let cargo_home = environment
+        .get("CARGO_HOME")
+        .cloned()
+        .or_else(|| environment.get("HOME").map(|home| format!("{home}/.cargo")));
+    let folders = [(cargo_home.unwrap_or_default(), "/cargo"), (root.display().to_string(), "/src")];
+    let flags: Vec<String> = folders
+        .iter()
+        .filter(|(from, _)| !from.is_empty())
+        .map(|(from, to)| format!("--remap-path-prefix={from}={to}"))
+        .collect();
+    let flags = serde_json::to_string(&flags).unwrap_or_default();
+    let mut words = vec!["--config".to_owned(), format!("build.rustflags={flags}")];
+    if !environment.contains_key("CARGO_PROFILE_RELEASE_STRIP") {
+        words.extend(["--config", "profile.release.strip=\"symbols\""].map(str::to_owned));
+    }
+    words
 }
 
 /// Only Cargo knows to which workspace a package belongs.

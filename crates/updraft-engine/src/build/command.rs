@@ -1,4 +1,4 @@
-//! A build by a shell command in the service's folder.
+//! A build by shell commands in the service's folder.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,22 @@ use super::stage::Stamp;
 use super::transcript::Transcript;
 use super::{BuildError, BuildStep, Built, Method, Source, not_kept};
 
+/// What is run, and what must be there afterwards.
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    /// May use the network.
+    pub(super) fetch: Option<String>,
+    pub(super) run: String,
+    /// Relative to the service.
+    pub(super) keep: Vec<PathBuf>,
+    /// A folder of programs, relative to the service.
+    pub(super) programs: Option<PathBuf>,
+}
+
 #[derive(Debug)]
 pub(super) struct CommandBuild {
-    run: String,
+    recipe: Recipe,
     folder: PathBuf,
-    keep: Vec<PathBuf>,
     inputs: Digest,
 }
 
@@ -21,36 +32,50 @@ pub(super) struct CommandBuild {
 /// command makes.
 pub(super) fn plan(
     source: &Source<'_>,
-    run: &str,
-    keep: &[PathBuf],
+    recipe: Recipe,
     stamp: Stamp,
 ) -> Result<BuildStep, BuildError> {
-    let kept: Vec<PathBuf> = keep.iter().map(|path| source.folder.join(path)).collect();
+    let kept: Vec<PathBuf> = recipe.keep.iter().map(|path| source.folder.join(path)).collect();
     let mut inputs = Inputs::new("command", source.base);
-    inputs.word("run", run.as_bytes());
-    for path in keep {
+    if let Some(fetch) = &recipe.fetch {
+        inputs.word("fetch", fetch.as_bytes());
+    }
+    inputs.word("run", recipe.run.as_bytes());
+    for path in &recipe.keep {
         inputs.word("keep", path.as_os_str().as_encoded_bytes());
     }
     inputs.folder(source.folder, &kept).map_err(source.unreadable())?;
     let inputs = inputs.digest();
     if stamp.inputs.as_ref() == Some(&inputs) && kept.iter().all(|path| path.exists()) {
-        return Ok(BuildStep::Skip(built(true, inputs)));
+        return Ok(BuildStep::Skip(recipe.built(source.folder, true, inputs)));
     }
+    let shell = |text: String| ["/bin/sh".to_owned(), "-c".to_owned(), text].to_vec();
+    let (fetch, run) = match (&recipe.fetch, source.network.is_cut()) {
+        (Some(fetch), true) => (Some(shell(fetch.clone())), recipe.run.clone()),
+        (Some(fetch), false) => (None, format!("{{ {fetch}\n}} && {{ {}\n}}", recipe.run)),
+        (None, _) => (None, recipe.run.clone()),
+    };
+    // Without a fetch step a command may fetch by itself.
+    let run = match recipe.fetch {
+        Some(_) => source.network.without(shell(run)),
+        None => shell(run),
+    };
     // What is changed from here on was perhaps not seen by the command; the digest is
     // from before, so that it counts as a change next time.
-    let build = CommandBuild {
-        run: run.to_owned(),
-        folder: source.folder.to_owned(),
-        keep: keep.to_vec(),
-        inputs,
-    };
-    let argv = ["/bin/sh", "-c", run].map(str::to_owned).into();
-    Ok(source.run(argv, Method::Command(build)))
+    let build = CommandBuild { recipe, folder: source.folder.to_owned(), inputs };
+    Ok(source.run(fetch, run, Method::Command(build)))
 }
 
 impl CommandBuild {
     pub(super) fn run(&self) -> &str {
-        &self.run
+        match (&self.recipe.fetch, self.recipe.run.as_str()) {
+            (Some(fetch), ":") => fetch,
+            (_, run) => run,
+        }
+    }
+
+    pub(super) fn fetch(&self) -> &str {
+        self.recipe.fetch.as_deref().unwrap_or_default()
     }
 
     pub(super) fn finish(
@@ -59,20 +84,24 @@ impl CommandBuild {
         store: &Path,
         transcript: Transcript,
     ) -> Result<Built, BuildError> {
-        if let Some(missing) = self.keep.iter().find(|path| !self.folder.join(path).exists()) {
+        let keep = &self.recipe.keep;
+        if let Some(missing) = keep.iter().find(|path| !self.folder.join(path).exists()) {
             return Err(BuildError::NotKept {
                 service: service.clone(),
-                command: self.run,
+                command: self.run().to_owned(),
                 missing: missing.display().to_string(),
                 output: transcript.into_text(),
             });
         }
         let stamp = Stamp { inputs: Some(self.inputs.clone()), cargo: None };
         stamp.write(store).map_err(not_kept(service))?;
-        Ok(built(false, self.inputs))
+        Ok(self.recipe.built(&self.folder, false, self.inputs))
     }
 }
 
-fn built(skipped: bool, inputs: Digest) -> Built {
-    Built { path_prefix: Vec::new(), skipped, inputs: Some(inputs) }
+impl Recipe {
+    fn built(&self, folder: &Path, skipped: bool, inputs: Digest) -> Built {
+        let path_prefix = self.programs.iter().map(|programs| folder.join(programs)).collect();
+        Built { path_prefix, skipped, inputs: Some(inputs) }
+    }
 }

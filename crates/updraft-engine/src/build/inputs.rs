@@ -104,29 +104,10 @@ impl<'a> Inputs<'a> {
         folder: &Path,
         leave_out: &[PathBuf],
     ) -> Result<(), InputError> {
-        let leave_out = leave_out.to_vec();
-        let wanted = move |path: &Path| {
-            path.file_name().is_none_or(|name| name != ".git")
-                && !path.join("CACHEDIR.TAG").is_file()
-                && !leave_out.iter().any(|left| path.starts_with(left))
-        };
-        let walk = WalkBuilder::new(folder)
-            .hidden(false)
-            .ignore(false)
-            .require_git(false)
-            .sort_by_file_path(|one, other| one.cmp(other))
-            .filter_entry(move |entry| entry.depth() == 0 || wanted(entry.path()))
-            .build();
-        for entry in walk {
-            let entry = entry.map_err(|problem| {
-                let text = problem.to_string();
-                let source = problem.into_io_error().unwrap_or_else(|| io::Error::other(text));
-                InputError { path: folder.display().to_string(), source }
-            })?;
-            if entry.file_type().is_some_and(|kind| !kind.is_dir()) {
-                let label = relative(self.base, entry.path());
-                self.entry_of_file(label.as_os_str().as_bytes(), entry.path())?;
-            }
+        for path in sources(folder, leave_out) {
+            let path = path?;
+            let label = relative(self.base, &path);
+            self.entry_of_file(label.as_os_str().as_bytes(), &path)?;
         }
         Ok(())
     }
@@ -205,6 +186,53 @@ impl<'a> Inputs<'a> {
             self.hasher.update(part);
         }
     }
+}
+
+/// The files of a folder that Git does not ignore, in the order of their paths, except for
+/// `leave_out`, folders that say they are caches, and Git's own.
+pub(crate) fn sources(
+    folder: &Path,
+    leave_out: &[PathBuf],
+) -> impl Iterator<Item = Result<PathBuf, InputError>> {
+    let leave_out = leave_out.to_vec();
+    let wanted = move |path: &Path| {
+        path.file_name().is_none_or(|name| name != ".git")
+            && !path.join("CACHEDIR.TAG").is_file()
+            && !leave_out.iter().any(|left| path.starts_with(left))
+    };
+    let walk = WalkBuilder::new(folder)
+        .hidden(false)
+        .ignore(false)
+        .require_git(false)
+        .sort_by_file_path(|one, other| one.cmp(other))
+        .filter_entry(move |entry| entry.depth() == 0 || wanted(entry.path()))
+        .build();
+    let folder = folder.display().to_string();
+    walk.filter_map(move |entry| match entry {
+        Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => None,
+        Ok(entry) => Some(Ok(entry.into_path())),
+        Err(problem) => {
+            let text = problem.to_string();
+            let source = problem.into_io_error().unwrap_or_else(|| io::Error::other(text));
+            Some(Err(InputError { path: folder.clone(), source }))
+        }
+    })
+}
+
+/// Copies the sources of a folder, with their executable bits and links, and the place of its
+/// repository, so that what Git ignores is known there as well.
+pub fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
+    for path in sources(from, &[]) {
+        let path = path.map_err(io::Error::other)?;
+        let Ok(relative) = path.strip_prefix(from) else { continue };
+        let copy = to.join(relative);
+        fs::create_dir_all(copy.parent().unwrap_or(to))?;
+        match fs::symlink_metadata(&path)?.is_symlink() {
+            true => std::os::unix::fs::symlink(fs::read_link(&path)?, &copy)?,
+            false => drop(fs::copy(&path, &copy)?),
+        }
+    }
+    Ok(())
 }
 
 fn absent_as_none<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {

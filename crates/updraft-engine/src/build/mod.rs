@@ -14,6 +14,9 @@
 mod cargo;
 mod command;
 mod inputs;
+mod network;
+mod preset;
+mod run;
 mod stage;
 mod transcript;
 
@@ -22,12 +25,16 @@ use std::path::{Path, PathBuf};
 
 use updraft_system::{Build, LogStream, Name, Service};
 
+use self::command::Recipe;
 use self::inputs::InputError;
 use self::stage::{Stamp, StoreError};
 use self::transcript::Transcript;
 use crate::scope::{CommandPlan, Exit};
 
-pub use inputs::Digest;
+pub use inputs::{Digest, copy_sources};
+pub(crate) use inputs::sources;
+pub use network::{Cut, Network};
+pub use run::{NotBuilt, build};
 
 /// What is to be built.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +45,8 @@ pub struct BuildRequest<'a> {
     pub directory: &'a Path,
     /// Where the artefact and the memory of this service's builds are kept.
     pub store: &'a Path,
+    /// What the build may use of the network.
+    pub network: &'a Network,
 }
 
 /// The artefact of a service is there.
@@ -64,6 +73,7 @@ pub enum BuildStep {
 #[derive(Debug)]
 pub struct RunningBuild {
     service: Name,
+    fetch: Option<CommandPlan>,
     command: CommandPlan,
     store: PathBuf,
     transcript: Transcript,
@@ -103,6 +113,16 @@ pub enum BuildError {
         /// What the system says.
         #[source]
         source: std::io::Error,
+    },
+    /// The files that a preset needs are not there.
+    #[error("service `{service}` cannot be built by the preset `{preset}`: {why}")]
+    Preset {
+        /// The service.
+        service: Name,
+        /// The preset.
+        preset: &'static str,
+        /// What is missing, and what to do.
+        why: String,
     },
     /// There is no Cargo.
     #[error(
@@ -187,11 +207,21 @@ impl BuildRequest<'_> {
         let base = real(self.directory)?;
         let folder = real(&self.directory.join(&self.service.path))?;
         let stamp = Stamp::read(self.store);
-        let source = Source { service, base: &base, folder: &folder, store: self.store };
-        match &self.service.build {
-            Build::Command { run, keep } => command::plan(&source, run, keep, stamp),
-            _ => cargo::plan(&source, stamp),
-        }
+        let (store, network) = (self.store, self.network);
+        let source = Source { service, base: &base, folder: &folder, store, network };
+        let by = |preset: &'static str, recipe: Result<Recipe, String>| {
+            recipe.map_err(|why| BuildError::Preset { service: service.clone(), preset, why })
+        };
+        let recipe = match &self.service.build {
+            Build::Node => by("node", preset::node(&folder))?,
+            Build::Python => by("python", preset::python(&folder))?,
+            Build::Command { fetch, run, keep } => {
+                let (fetch, run, keep) = (fetch.clone(), run.clone(), keep.clone());
+                Recipe { fetch, run, keep, programs: None }
+            }
+            Build::Cargo | Build::None => return cargo::plan(&source, stamp),
+        };
+        command::plan(&source, recipe, stamp)
     }
 }
 
@@ -202,14 +232,16 @@ struct Source<'a> {
     base: &'a Path,
     folder: &'a Path,
     store: &'a Path,
+    network: &'a Network,
 }
 
 impl Source<'_> {
-    fn run(&self, argv: Vec<String>, method: Method) -> BuildStep {
-        let command = CommandPlan { argv, env: environment(), cwd: self.folder.to_owned() };
+    fn run(&self, fetch: Option<Vec<String>>, argv: Vec<String>, method: Method) -> BuildStep {
+        let plan = |argv| CommandPlan { argv, env: environment(), cwd: self.folder.to_owned() };
         BuildStep::Run(Box::new(RunningBuild {
             service: self.service.clone(),
-            command,
+            fetch: fetch.map(plan),
+            command: plan(argv),
             store: self.store.to_owned(),
             transcript: Transcript::default(),
             method,
@@ -222,6 +254,25 @@ impl Source<'_> {
 }
 
 impl RunningBuild {
+    /// What to run before, with the network; there is such a step only where the network is
+    /// cut afterwards.
+    pub fn fetch(&self) -> Option<&CommandPlan> {
+        self.fetch.as_ref()
+    }
+
+    /// The error of a fetch step that did not succeed.
+    pub fn not_fetched(self, exit: Exit) -> BuildError {
+        BuildError::Failed {
+            command: match &self.method {
+                Method::Cargo(_) => "cargo fetch".to_owned(),
+                Method::Command(build) => build.fetch().to_owned(),
+            },
+            service: self.service,
+            exit: exit.to_string(),
+            output: self.transcript.into_text(),
+        }
+    }
+
     /// What to run.
     pub fn command(&self) -> &CommandPlan {
         &self.command

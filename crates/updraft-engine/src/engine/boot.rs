@@ -13,7 +13,7 @@ use super::error::chain;
 use super::plans::{gates, server, source};
 use super::{Run, StopOptions, order};
 use crate::board::Stage;
-use crate::build::{BuildRequest, BuildStep, Built, Progress, RunningBuild};
+use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
 use crate::replica::ReplicaPlan;
 use crate::scope::{Exit, Output};
 
@@ -58,7 +58,8 @@ impl Run {
         let (owned, directory) = (service.clone(), self.directory.clone());
         let store = self.state.builds().join(service.name.as_str());
         let step = tokio::task::spawn_blocking(move || {
-            BuildRequest { service: &owned, directory: &directory, store: &store }.plan()
+            let (service, directory, store) = (&owned, &*directory, &*store);
+            BuildRequest { service, directory, store, network: &Network::Open }.plan()
         });
         match step.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))? {
             BuildStep::Skip(built) => Ok(built),

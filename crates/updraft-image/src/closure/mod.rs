@@ -192,6 +192,32 @@ impl Closure {
     }
 }
 
+/// Where files of a tree come from that were taken from `host` at the paths they have there:
+/// those of packages, and programs that are of none.
+///
+/// # Errors
+///
+/// [`ClosureError::Read`] when one of them cannot be read.
+pub fn origins(tree: &Tree, host: &Host) -> Result<Vec<HarvestedFile>, ClosureError> {
+    let taken = tree.nodes().filter_map(|(path, node)| match &node.what {
+        What::File { content: Content::Host(here), .. } => Some((format!("/{path}"), here)),
+        _ => None,
+    });
+    let taken: Vec<(String, &PathBuf)> = taken.collect();
+    let paths: Vec<&str> = taken.iter().map(|(path, _)| path.as_str()).collect();
+    let mut packages = package::owners(host, &paths)?;
+    let mut files = Vec::new();
+    for (path, here) in taken {
+        let package = packages.remove(&path);
+        let is_program = || matches!(linkage(here), Ok(Linkage::Static | Linkage::Dynamic { .. }));
+        if package.is_some() || is_program() {
+            let (digest, _) = harvest::digest(here).map_err(unreadable(here))?;
+            files.push(HarvestedFile { path, digest, package });
+        }
+    }
+    Ok(files)
+}
+
 /// How the program in a file of this machine is started.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The texts of the manifest that have a form of their own: shares, rates, conditions.
 
 use super::shape::Form;
+use crate::BaseImage;
 use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
@@ -134,6 +135,17 @@ pub(super) static LOCATION: Form = Form {
     fits: mesh::is_location,
     words: &[],
     help: "start with `/`, `http://` or `https://`, without spaces",
+};
+
+/// What an image stands on.
+pub(super) static BASE_IMAGE: Form = Form {
+    what: "`closure`, `scratch`, `oci:FOLDER`, or an image with its digest",
+    code: "manifest::invalid_base",
+    pattern: r"^(closure|scratch|oci:.+|[^@\s]+@sha256:[0-9a-f]{64})$",
+    fits: |text| text.parse::<BaseImage>().is_ok(),
+    words: &["closure", "scratch"],
+    help: "write closure, scratch, oci:FOLDER, or REGISTRY/NAME@sha256:… (a tag alone could be \
+           another image tomorrow)",
 };
 
 /// Where spans go.

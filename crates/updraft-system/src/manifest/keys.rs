@@ -7,6 +7,7 @@ mod calls;
 mod mesh;
 mod traffic;
 
+use super::form;
 use super::shape::{Absent, Key, Label, Record, Shape, Tagged, Unbuilt, Variant};
 
 use Absent::{Means, Required};
@@ -96,10 +97,17 @@ static SERVICE: Record = Record {
         key("path", Shape::Path, Means("`.`"), "Its folder, relative to the manifest."),
         key(
             "build",
-            Shape::Either(&[Shape::Word(&["cargo"]), Shape::Record(&BUILD)]),
+            Shape::Either(&[Shape::Word(&["cargo", "node", "python"]), Shape::Record(&BUILD)]),
             Means("nothing is built"),
             "How its artefact is made; `\"cargo\"` builds in release mode and puts the \
-             executables first in `PATH`.",
+             executables first in `PATH`, `\"node\"` runs `npm ci` and the script `build`, \
+             `\"python\"` makes `.venv` from `uv.lock` or `requirements.txt`.",
+        ),
+        key(
+            "image",
+            Shape::Record(&IMAGE),
+            Means("see there"),
+            "What `updraft build` makes its image of.",
         ),
         key("run", Shape::Command, Means("see `process`"), "The command of its process `web`."),
         key(
@@ -153,10 +161,40 @@ static SERVICE: Record = Record {
     exactly_one: &["run", "process"],
 };
 
+static IMAGE: Record = Record {
+    title: "`image = { … }`",
+    doc: "What the image of a service stands on and holds, beside what its build makes.",
+    keys: &[
+        key(
+            "base",
+            Shape::Form(&form::BASE_IMAGE),
+            Means("`closure`"),
+            "`closure`: the loader, libraries and interpreters that its programs need, taken \
+             from the machine that builds; `scratch`: nothing; `oci:FOLDER` or \
+             `oci:FOLDER:TAG`: an image in an OCI layout; `REGISTRY/NAME@sha256:…`: an image \
+             of a registry.",
+        ),
+        key(
+            "include",
+            Shape::List(&Shape::Path),
+            Means("none"),
+            "Files and folders that its programs read, relative to the service.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
 static BUILD: Record = Record {
     title: "`build = { … }`",
     doc: "How the artefact of a service is made by a command.",
     keys: &[
+        key(
+            "fetch",
+            Shape::Command,
+            Means("none"),
+            "A command that runs before and may use the network; with it, `run` has none in \
+             `updraft build`.",
+        ),
         key("run", Shape::Command, Required, "The command, run in the service's folder."),
         key(
             "keep",

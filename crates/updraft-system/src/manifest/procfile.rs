@@ -8,7 +8,7 @@ use super::process;
 use super::report::Report;
 use super::scalar;
 use crate::mesh::{MeshSettings, Protocol, Traffic};
-use crate::{Build, Name, Problem, Service, System, Task, TaskTrigger};
+use crate::{Build, ImageSettings, Name, Problem, Service, System, Task, TaskTrigger};
 
 /// The process type that runs once before the others, as Heroku has it.
 const RELEASE: &str = "release";
@@ -55,6 +55,7 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
         name: name.clone(),
         path: PathBuf::from("."),
         build: Build::None,
+        image: ImageSettings::default(),
         processes,
         tasks,
         needs: Vec::new(),

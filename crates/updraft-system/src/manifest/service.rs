@@ -9,7 +9,7 @@ use super::report::Report;
 use super::tree::{self, Tree};
 use super::{calls, config, operation, process, traffic};
 use crate::mesh::Protocol;
-use crate::{Build, Name, Service, Span};
+use crate::{Build, ImageSettings, Name, Service, Span};
 
 /// What a service is given besides `<NAME>_URL` where it needs one database.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -41,6 +41,7 @@ fn service<'a>(
     Service {
         path: PathBuf::from(table.text("path").map_or(".", |(path, _)| path)),
         build: build(table),
+        image: image(table.table("image")),
         processes,
         tasks: process::tasks(table),
         needs,
@@ -59,13 +60,23 @@ fn build(service: Tree<'_>) -> Build {
     let Some(value) = service.value("build") else {
         return Build::None;
     };
-    if tree::text(value).is_some() {
-        return Build::Cargo;
+    match tree::text(value) {
+        Some(("node", _)) => return Build::Node,
+        Some(("python", _)) => return Build::Python,
+        Some(_) => return Build::Cargo,
+        None => {}
     }
     let table = Tree::of(value);
+    let fetch = table.text("fetch").map(|(fetch, _)| fetch.to_owned());
     let run = table.text("run").map_or("", |(run, _)| run).to_owned();
     let keep = table.texts("keep").map(|(path, _)| PathBuf::from(path)).collect();
-    Build::Command { run, keep }
+    Build::Command { fetch, run, keep }
+}
+
+fn image(table: Tree<'_>) -> ImageSettings {
+    let base = table.text("base").and_then(|(base, _)| base.parse().ok()).unwrap_or_default();
+    let include = table.texts("include").map(|(path, _)| PathBuf::from(path)).collect();
+    ImageSettings { base, include }
 }
 
 /// What the processes and tasks of a service must be to each other.

@@ -1,0 +1,242 @@
+//! From a build to an image in the state folder, with its materials and its provenance.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Serialize;
+use updraft_engine::{
+    ArtifactError, ArtifactRequest, BuildError, NotBuilt, Progress as Step,
+};
+use updraft_image::{
+    Attachment, CYCLONEDX, DSSE, Digest, IN_TOTO, LayerCache, Layout, LayoutError, Platform,
+    SigningKey, StoredImage,
+};
+use updraft_system::{BaseImage, Name, Service};
+
+use super::source::Source;
+use super::workshop::Workshop;
+use crate::failure::{Class, Failure};
+use crate::output;
+use crate::progress::Progress;
+
+/// The images of a system.
+#[derive(Debug)]
+pub(super) struct Images {
+    layout: Layout,
+    cache: Option<LayerCache>,
+    key: SigningKey,
+    epoch: u64,
+}
+
+/// An image that was made.
+#[derive(Debug, Serialize)]
+pub(super) struct Made {
+    pub(super) service: Name,
+    pub(super) digest: Digest,
+    /// In bytes, compressed.
+    pub(super) size: u64,
+    pub(super) layers: Vec<MadeLayer>,
+    /// How many components its bill of materials has.
+    pub(super) components: usize,
+    /// Its build was left out, since nothing has changed.
+    pub(super) reused: bool,
+    pub(super) notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct MadeLayer {
+    digest: Digest,
+    size: u64,
+    /// It was there before.
+    reused: bool,
+}
+
+impl Images {
+    /// Those in the state folder of a source's system.
+    pub(super) fn open(source: &Source) -> Result<Self, Failure> {
+        let root = source.state().root();
+        Self::in_layout(&root.join("images"), root)
+    }
+
+    /// Those of a layout of one's own.
+    pub(super) fn in_layout(layout: &Path, state: &Path) -> Result<Self, Failure> {
+        // Layers and the key are the user's, not one system's.
+        let shared = state.parent().unwrap_or(state);
+        let key = SigningKey::open(&shared.join("provenance.key"))
+            .map_err(|error| Failure::from_error(Class::Environment, &error))?;
+        let cache = LayerCache::open(&shared.join("layers")).map_err(|error| unwritten(&error))?;
+        let layout = Layout::create(layout).map_err(|error| unwritten(&error))?;
+        Ok(Self { layout, cache: Some(cache), key, epoch: epoch()? })
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Builds a service and makes its image.
+    pub(super) async fn make(
+        &self,
+        workshop: &Workshop,
+        source: &Source,
+        service: &Service,
+        progress: &mut Progress,
+    ) -> Result<Made, Failure> {
+        let started = SystemTime::now();
+        let base = base(source, service)?;
+        let store = source.builds().join(service.name.as_str());
+        let shown = RefCell::new(&mut *progress);
+        let told = |name: &Name, step: Step| {
+            let text = match step {
+                Step::Step { text, .. } | Step::Line(text) => text,
+            };
+            shown.borrow_mut().show(&format!("building {name}: {text}"));
+        };
+        told(&service.name, Step::Line("looking for changes".to_owned()));
+        let (directory, network) = (source.directory(), workshop.network());
+        let built =
+            updraft_engine::build(workshop.scopes(), service, directory, &store, network, &told);
+        let built = built.await.map_err(|error| not_built(&error))?;
+        told(&service.name, Step::Line("writing its image".to_owned()));
+        let system = &source.system().name;
+        let (built, epoch) = (&built, self.epoch);
+        let request = ArtifactRequest { system, service, directory, built, base, epoch };
+        let artifact = request.write(&self.layout, self.cache.as_ref());
+        let artifact = artifact.map_err(|error| unmade(&error))?;
+        let times = (started, SystemTime::now());
+        let statement = artifact.statement(&request, source.revision(), network.is_cut(), times);
+        let envelope = self.key.sign(&statement).map_err(|error| {
+            Failure::environment("the provenance cannot be signed").because(&error)
+        })?;
+        let manifest = &artifact.image.manifest;
+        let (bom, envelope) = (artifact.bom.to_json(), envelope.to_json());
+        self.enter(manifest, &service.name, &bom, &envelope)?;
+        let layers = artifact.image.layers.iter().map(|layer| MadeLayer {
+            digest: layer.descriptor.digest.clone(),
+            size: layer.descriptor.size,
+            reused: layer.reused,
+        });
+        let stored = StoredImage::open(&self.layout, &manifest.digest);
+        let stored = stored.map_err(|error| Failure::from_error(Class::Environment, &error))?;
+        Ok(Made {
+            service: service.name.clone(),
+            digest: manifest.digest.clone(),
+            size: stored.inspect().size,
+            layers: layers.collect(),
+            components: artifact.bom.components().len(),
+            reused: built.skipped,
+            notes: artifact.notes,
+        })
+    }
+
+    /// Names the image, and says what it is made of and how it came about. What was said
+    /// before of the same image is replaced.
+    fn enter(
+        &self,
+        manifest: &updraft_image::Descriptor,
+        service: &Name,
+        bom: &[u8],
+        envelope: &[u8],
+    ) -> Result<(), Failure> {
+        let failed = |error: updraft_image::ImageError| {
+            Failure::environment("the image cannot be kept").because(&error)
+        };
+        let known = self.layout.referrers(&manifest.digest, None).map_err(failed)?;
+        let mut manifests = self.layout.index().map_err(|error| unwritten(&error))?.manifests;
+        manifests.retain(|one| !known.iter().any(|old| old.digest == one.digest));
+        self.layout.set_index(manifests).map_err(|error| unwritten(&error))?;
+        let name = Some(service.as_str());
+        self.layout.enter(manifest.clone(), name).map_err(|error| unwritten(&error))?;
+        let documents = [(CYCLONEDX, CYCLONEDX, bom), (IN_TOTO, DSSE, envelope)];
+        for (artifact_type, media_type, bytes) in documents {
+            let annotations = Default::default();
+            let attachment = Attachment { artifact_type, media_type, bytes, annotations };
+            self.layout.attach(manifest, attachment).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Writes images and what is attached to them into another layout.
+    pub(super) fn copy(&self, made: &[Made], folder: &Path) -> Result<(), Failure> {
+        let failed = |error: updraft_image::ImageError| {
+            Failure::environment(format!("cannot write {}", folder.display())).because(&error)
+        };
+        let to = Layout::create(folder).map_err(|error| unwritten(&error))?;
+        for one in made {
+            let image = StoredImage::open(&self.layout, &one.digest).map_err(failed)?;
+            let mut entries = vec![(image, Some(one.service.as_str()))];
+            for referrer in self.layout.referrers(&one.digest, None).map_err(failed)? {
+                to.take_manifest(&self.layout, &referrer).map_err(failed)?;
+            }
+            for (image, name) in entries.drain(..) {
+                to.take_manifest(&self.layout, image.descriptor()).map_err(failed)?;
+                let mut descriptor = image.descriptor().clone();
+                descriptor.platform = Some(image.platform());
+                to.enter(descriptor, name).map_err(|error| unwritten(&error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The image that a service stands on, where it names one.
+fn base(source: &Source, service: &Service) -> Result<Option<StoredImage>, Failure> {
+    let unfit = |error: &(dyn std::error::Error + 'static)| {
+        Failure::finding(format!("service `{}`: its base cannot be used", service.name))
+            .because(error)
+    };
+    match &service.image.base {
+        BaseImage::Closure | BaseImage::Scratch => Ok(None),
+        BaseImage::Layout { folder, tag } => {
+            let folder = source.directory().join(folder);
+            let layout = Layout::open(&folder).map_err(|error| unfit(&error))?;
+            let image = StoredImage::find(&layout, tag.as_deref(), &Platform::this());
+            image.map(Some).map_err(|error| unfit(&error))
+        }
+        BaseImage::Registry(reference) => Err(Failure::environment(format!(
+            "service `{}`: `{reference}` is in a registry, which cannot be read yet: copy it into \
+             an OCI layout and write `base = \"oci:FOLDER\"`",
+            service.name
+        ))),
+    }
+}
+
+/// The time of all files, by the rule of reproducible-builds.org.
+fn epoch() -> Result<u64, Failure> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Err(_unset) => Ok(0),
+        Ok(text) => text.parse().map_err(|_no_number| {
+            Failure::usage("SOURCE_DATE_EPOCH is no number of seconds since 1970")
+        }),
+    }
+}
+
+fn unwritten(error: &LayoutError) -> Failure {
+    Failure::from_error(Class::Environment, error)
+}
+
+fn not_built(error: &NotBuilt) -> Failure {
+    let class = match error {
+        NotBuilt::Build(error) => {
+            if let BuildError::Failed { output, .. } | BuildError::NotKept { output, .. } = error {
+                output::say(output.trim_end());
+            }
+            Class::Finding
+        }
+        NotBuilt::Start { .. } | NotBuilt::Interrupted(_) => Class::Environment,
+    };
+    Failure::from_error(class, error)
+}
+
+fn unmade(error: &ArtifactError) -> Failure {
+    let class = match error {
+        ArtifactError::Image { .. } => Class::Environment,
+        _ => Class::Finding,
+    };
+    Failure::from_error(class, error)
+}
+
+/// Where a second build keeps its images.
+pub(super) fn elsewhere(workshop: &Workshop) -> PathBuf {
+    workshop.folder().join("again")
+}

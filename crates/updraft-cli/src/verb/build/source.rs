@@ -1,0 +1,134 @@
+//! What is built: the folder as it is, a commit, or a copy at another place.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use updraft_engine::{Revision, StateDir};
+use updraft_system::System;
+
+use crate::failure::Failure;
+use crate::system_dir::SystemDir;
+
+/// Sources, and the system that they are.
+#[derive(Debug)]
+pub(super) struct Source {
+    directory: PathBuf,
+    system: System,
+    revision: Option<Revision>,
+    /// Where memory of builds and images are: of the folder that the user named.
+    state: StateDir,
+    /// A copy that is gone afterwards.
+    copy: Option<TempDir>,
+}
+
+impl Source {
+    /// The working tree.
+    pub(super) fn of_folder(start: &Path) -> Result<Self, Failure> {
+        let dir = SystemDir::find(start)?;
+        let (system, state) = (dir.system()?, dir.state()?);
+        let revision = Revision::of(&dir.directory);
+        Ok(Self { directory: dir.directory, system, revision, state, copy: None })
+    }
+
+    /// What a commit has.
+    pub(super) fn of_commit(start: &Path, revision: &str) -> Result<Self, Failure> {
+        let dir = SystemDir::find(start)?;
+        let state = dir.state()?;
+        let top = git(&dir.directory, &["rev-parse", "--show-toplevel"])?;
+        let name = format!("{revision}^{{commit}}");
+        let commit = git(&dir.directory, &["rev-parse", "--verify", "--end-of-options", &name])?;
+        let copy = folder("updraft-commit-")?;
+        archive(Path::new(&top), &commit, copy.path())?;
+        let top = canonical(Path::new(&top))?;
+        let inside = dir.directory.strip_prefix(&top).unwrap_or(Path::new(""));
+        let dir = SystemDir::at(&copy.path().join(inside))?;
+        let repository = Revision::of(&top).and_then(|known| known.repository);
+        let revision = Some(Revision { commit, dirty: false, repository });
+        Ok(Self { directory: dir.directory.clone(), system: dir.system()?, revision, state, copy: Some(copy) })
+    }
+
+    /// The same files at another place.
+    pub(super) fn copied(&self) -> Result<Self, Failure> {
+        let top = git(&self.directory, &["rev-parse", "--show-toplevel"]);
+        let top = match top {
+            Ok(top) => canonical(Path::new(&top))?,
+            // A workspace of Cargo may be above; without Git nothing tells how far.
+            Err(_no_repository) => self.directory.clone(),
+        };
+        let copy = folder("updraft-elsewhere-and-longer-")?;
+        let unread = |error: std::io::Error| {
+            Failure::environment(format!("cannot copy {}", top.display())).because(&error)
+        };
+        updraft_engine::copy_sources(&top, copy.path()).map_err(unread)?;
+        let inside = self.directory.strip_prefix(&top).unwrap_or(Path::new(""));
+        let dir = SystemDir::at(&copy.path().join(inside))?;
+        let (state, revision) = (self.state.clone(), self.revision.clone());
+        Ok(Self { directory: dir.directory.clone(), system: dir.system()?, revision, state, copy: Some(copy) })
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn system(&self) -> &System {
+        &self.system
+    }
+
+    pub(super) fn revision(&self) -> Option<&Revision> {
+        self.revision.as_ref()
+    }
+
+    pub(super) fn state(&self) -> &StateDir {
+        &self.state
+    }
+
+    /// Where the memory of builds is: a copy has none.
+    pub(super) fn builds(&self) -> PathBuf {
+        match &self.copy {
+            Some(copy) => copy.path().join(".updraft-builds"),
+            None => self.state.root().join("artifacts"),
+        }
+    }
+}
+
+fn git(folder: &Path, words: &[&str]) -> Result<String, Failure> {
+    let output = Command::new("git").arg("-C").arg(folder).args(words).output();
+    let output = output.map_err(|error| {
+        Failure::environment("`git` cannot be run: it tells what a commit has").because(&error)
+    })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failure::usage(format!("`git {}` failed: {said}", words.join(" "))));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Files of a commit have its time; the artefact does not care.
+fn archive(top: &Path, commit: &str, to: &Path) -> Result<(), Failure> {
+    let failed = |error: &std::io::Error| {
+        Failure::environment(format!("cannot take commit {commit} out of Git")).because(error)
+    };
+    let mut archive = Command::new("git");
+    archive.arg("-C").arg(top).args(["archive", "--format=tar", commit]).stdout(Stdio::piped());
+    let mut archive = archive.spawn().map_err(|error| failed(&error))?;
+    let mut unpack = Command::new("tar");
+    unpack.arg("-x").arg("-C").arg(to);
+    unpack.stdin(archive.stdout.take().map_or_else(Stdio::null, Stdio::from));
+    let unpacked = unpack.status().map_err(|error| failed(&error))?;
+    let archived = archive.wait().map_err(|error| failed(&error))?;
+    if archived.success() && unpacked.success() {
+        return Ok(());
+    }
+    Err(Failure::environment(format!("cannot take commit {commit} out of Git")))
+}
+
+fn folder(prefix: &str) -> Result<TempDir, Failure> {
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir();
+    folder.map_err(|error| Failure::environment("no place for a copy of the sources").because(&error))
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize()
+        .map_err(|error| Failure::usage(format!("cannot use {}", path.display())).because(&error))
+}

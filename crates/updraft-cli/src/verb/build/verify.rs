@@ -1,0 +1,42 @@
+//! A second build at another place, compared with the first byte by byte.
+
+use updraft_image::{Difference, difference};
+use updraft_system::{Name, Service};
+
+use super::image::{Images, Made, elsewhere};
+use super::source::Source;
+use super::workshop::Workshop;
+use crate::failure::{Class, Failure};
+use crate::progress::Progress;
+
+/// Two builds of a service are not one image.
+#[derive(Debug, thiserror::Error)]
+#[error("{service}: {difference}")]
+pub(super) struct Different {
+    service: Name,
+    difference: Difference,
+}
+
+/// Builds a copy of the sources and gives the first difference of each image.
+pub(super) async fn again(
+    workshop: &Workshop,
+    source: &Source,
+    wanted: &[&Service],
+    images: &Images,
+    made: &[Made],
+    progress: &mut Progress,
+) -> Result<Vec<Different>, Failure> {
+    progress.show("copying the sources");
+    let copy = source.copied()?;
+    let again = Images::in_layout(&elsewhere(workshop), copy.state().root())?;
+    let mut different = Vec::new();
+    for (service, first) in wanted.iter().zip(made) {
+        let second = again.make(workshop, &copy, service, progress).await?;
+        let found =
+            difference(images.layout(), &first.digest, again.layout(), &second.digest);
+        let found = found.map_err(|error| Failure::from_error(Class::Environment, &error))?;
+        let service = service.name.clone();
+        different.extend(found.map(|difference| Different { service, difference }));
+    }
+    Ok(different)
+}

@@ -1,0 +1,229 @@
+//! `updraft build`: images that are their content, and that tools which are not ours read and run.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::TestSystem;
+use serde_json::Value;
+
+/// A service of files, and one that a command makes.
+const MANIFEST: &str = r#"
+system = "works"
+[service.hello]
+path = "hello"
+run = "sh hello.sh"
+[service.made]
+path = "made"
+build = { fetch = "cat /proc/net/dev > fetched.txt", run = "cat /proc/net/dev > net.txt; cp source.txt made.txt", keep = ["made.txt", "net.txt", "run.sh"] }
+run = "sh run.sh"
+"#;
+
+fn works() -> Result<TestSystem> {
+    let system = TestSystem::new(MANIFEST)?;
+    system.write("hello/hello.sh", "echo \"hello of $(id -u)\"\n")?;
+    system.write("hello/data/a.txt", "a")?;
+    system.write("hello/.env", "TOKEN=canary\n")?;
+    system.write("made/source.txt", "made")?;
+    system.write("made/run.sh", "cat made.txt\n")?;
+    system.write(".gitignore", "made.txt\nnet.txt\nfetched.txt\n")?;
+    Ok(system)
+}
+
+/// The last line of standard output.
+fn digest(system: &TestSystem, words: &[&str]) -> Result<String> {
+    let built = system.ok(words)?;
+    let last = built.stdout.lines().last().context("no output")?.to_owned();
+    ensure!(last.starts_with("sha256:") && last.len() == 71, "{last}");
+    Ok(last)
+}
+
+fn said(program: &str, words: &[&str], folder: &Path) -> Result<String> {
+    let output = Command::new(program).args(words).current_dir(folder).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {words:?}: {error}{text}");
+    Ok(text)
+}
+
+#[test]
+fn what_is_built_is_read_and_run_by_tools_that_are_not_ours() -> Result<()> {
+    let system = works()?;
+    let folder = system.root();
+    let layout = folder.join("layout");
+    let digest = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
+    let inspected = said("skopeo", &["inspect", &format!("oci:{}:hello", layout.display())], folder)?;
+    let inspected: Value = serde_json::from_str(&inspected)?;
+    ensure!(inspected["Digest"] == digest.as_str(), "{inspected}");
+
+    said("umoci", &["unpack", "--image", &format!("{}:hello", layout.display()), "bundle"], folder)?;
+    let config = folder.join("bundle/config.json");
+    let mut spec: Value = serde_json::from_slice(&fs::read(&config)?)?;
+    spec["process"]["terminal"] = Value::Bool(false);
+    // This machine may not raise limits.
+    spec["process"]["rlimits"] = Value::Array(Vec::new());
+    fs::write(&config, spec.to_string())?;
+    let root = folder.join("bundle/rootfs/app");
+    ensure!(root.join("data/a.txt").is_file() && !root.join(".env").exists());
+    let name = format!("updraft-{}", std::process::id());
+    let words = ["--root", "containers", "run", "-b", "bundle", &name];
+    // Of the image's own user, and of nothing but the image: there is no `id` in it.
+    let output = Command::new("runc").args(words).current_dir(folder).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(text.starts_with("hello of"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(spec["process"]["user"]["uid"] == 65532, "{}", spec["process"]["user"]);
+    Ok(())
+}
+
+#[test]
+fn an_image_is_its_content_and_nothing_else() -> Result<()> {
+    let (one, other) = (works()?, works()?);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for file in ["hello/hello.sh", "hello/data/a.txt", "made/run.sh"] {
+        let path = other.directory().join(file);
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        File::options().write(true).open(&path)?.set_modified(long_ago)?;
+    }
+    let build = ["build", "hello"];
+    let first = digest(&one, &build)?;
+    let mut elsewhere = Command::new("/bin/sh");
+    elsewhere
+        .args(["-c", "umask 077; exec \"$0\" -C \"$1\" build hello"])
+        .arg(other.program())
+        .arg(other.directory())
+        .env("XDG_STATE_HOME", other.state_home())
+        .env("TZ", "Pacific/Kiritimati")
+        .env("LANG", "tr_TR.UTF-8");
+    let second = other.finish(elsewhere)?.expect(0)?;
+    assert_eq!(second.stdout.trim(), first);
+
+    let mut seen = BTreeSet::from([first]);
+    let path = one.directory().join("hello/hello.sh");
+    let changes: [&dyn Fn() -> Result<()>; 3] = [
+        &|| one.write("hello/data/a.txt", "b"),
+        &|| Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?),
+        &|| one.write("hello/data/b.txt", ""),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        change()?;
+        ensure!(seen.insert(digest(&one, &build)?), "change {number} counts for nothing");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_code_change_is_one_small_layer() -> Result<()> {
+    let system = works()?;
+    let layers = || -> Result<Vec<Value>> {
+        let built = system.ok(&["build", "hello", "--json"])?.json()?;
+        built[0]["layers"].as_array().cloned().context("no layers")
+    };
+    let before = layers()?;
+    system.write("hello/hello.sh", "echo other\n")?;
+    let after = layers()?;
+    let changed: Vec<&Value> =
+        after.iter().filter(|layer| !before.iter().any(|old| old["digest"] == layer["digest"])).collect();
+    let [changed] = *changed else { anyhow::bail!("{before:?}\n{after:?}") };
+    ensure!(changed["size"].as_u64().is_some_and(|size| size < 4096), "{changed}");
+    Ok(())
+}
+
+#[test]
+fn a_build_has_a_network_only_while_it_fetches() -> Result<()> {
+    let system = works()?;
+    system.ok(&["build", "made"])?;
+    let interfaces = |name: &str| -> Result<Vec<String>> {
+        let text = fs::read_to_string(system.directory().join("made").join(name))?;
+        let names = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+        Ok(names.collect())
+    };
+    assert_eq!(interfaces("net.txt")?, ["lo"]);
+    assert_eq!(interfaces("fetched.txt")?, {
+        let text = fs::read_to_string("/proc/net/dev")?;
+        let names = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+        names.collect::<Vec<_>>()
+    });
+    Ok(())
+}
+
+#[test]
+fn verify_shows_the_first_byte_that_differs() -> Result<()> {
+    let system = works()?;
+    system.ok(&["build", "hello", "--verify"])?;
+    let manifest = MANIFEST.replace("cp source.txt made.txt", "echo one; pwd > made.txt");
+    system.write("updraft.toml", &manifest)?;
+    let outcome = system.run(&["build", "made", "--verify"])?.expect(1)?;
+    ensure!(outcome.stderr.contains("app/made.txt: differs from byte"), "{}", outcome.stderr);
+    ensure!(outcome.stdout.is_empty(), "a digest of what is not certain: {}", outcome.stdout);
+    Ok(())
+}
+
+#[test]
+fn materials_and_provenance_are_attached_and_no_part_of_the_image() -> Result<()> {
+    let system = works()?;
+    let layout = system.root().join("layout");
+    let digest = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json"))?)?;
+    let blob = |digest: &Value| -> Result<Value> {
+        let hex = digest.as_str().and_then(|it| it.strip_prefix("sha256:")).context("no digest")?;
+        Ok(serde_json::from_slice(&fs::read(layout.join("blobs/sha256").join(hex))?)?)
+    };
+    let mut kinds = BTreeSet::new();
+    for entry in index["manifests"].as_array().context("no manifests")? {
+        let manifest = blob(&entry["digest"])?;
+        let Some(kind) = manifest["artifactType"].as_str() else { continue };
+        assert_eq!(manifest["subject"]["digest"], digest.as_str());
+        let document = blob(&manifest["layers"][0]["digest"])?;
+        let text = document.to_string();
+        match kind {
+            "application/vnd.cyclonedx+json" => {
+                ensure!(text.contains("pkg:deb/") && text.contains("libc"), "{text}");
+            }
+            _ => ensure!(!document["signatures"][0]["sig"].is_null(), "{text}"),
+        }
+        kinds.insert(kind.to_owned());
+    }
+    let wanted = ["application/vnd.cyclonedx+json", "application/vnd.in-toto+json"];
+    assert_eq!(kinds, wanted.map(str::to_owned).into());
+    ensure!(!format!("{index}").contains("canary"));
+    Ok(())
+}
+
+#[test]
+fn programs_that_are_nowhere_are_told_together() -> Result<()> {
+    let system = works()?;
+    let manifest = MANIFEST.replace("sh hello.sh", "no-such-program --now").replace(
+        "path = \"hello\"",
+        "path = \"hello\"\ntask = { t = { run = \"nor-this\" } }",
+    );
+    system.write("updraft.toml", &manifest)?;
+    let outcome = system.run(&["build", "hello"])?.expect(1)?;
+    for program in ["no-such-program", "nor-this"] {
+        let wanted = format!("`{program}` is no file of the service and no program of this machine");
+        ensure!(outcome.stderr.contains(&wanted), "{}", outcome.stderr);
+    }
+    ensure!(outcome.stdout.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_commit_is_built_whatever_the_folder_holds_now() -> Result<()> {
+    let system = works()?;
+    let folder = system.directory();
+    let git = |words: &[&str]| said("git", &[&["-c", "user.name=t", "-c", "user.email=t@t"], words].concat(), folder);
+    git(&["init", "-q"])?;
+    git(&["add", "hello", "made", "updraft.toml", ".gitignore"])?;
+    git(&["commit", "-q", "-m", "one"])?;
+    fs::remove_file(folder.join("hello/.env"))?;
+    let committed = digest(&system, &["build", "hello"])?;
+    system.write("hello/hello.sh", "echo two\n")?;
+    ensure!(digest(&system, &["build", "hello"])? != committed);
+    assert_eq!(digest(&system, &["build", "hello", "--commit", "HEAD"])?, committed);
+    let unknown = system.run(&["build", "hello", "--commit", "nowhere"])?.expect(2)?;
+    ensure!(unknown.stderr.contains("nowhere"), "{}", unknown.stderr);
+    Ok(())
+}
