@@ -64,28 +64,37 @@ impl<'a> Reader<'a> {
             let mut ahead = *self;
             ahead.skip(&[' ', '\t', ',']);
             // A word without `=` begins the next challenge.
-            let Some(parameter) = ahead.parameter() else { break };
+            let Some(name) = ahead.name() else { break };
+            let Some(value) = ahead.value() else {
+                // Nothing behind an open quotation can be trusted.
+                self.rest = "";
+                break;
+            };
             *self = ahead;
             if parameters.len() < PARAMETERS_MOST {
-                parameters.push(parameter);
+                parameters.push((name, value));
             }
         }
         Some(Challenge { scheme, parameters })
     }
 
-    fn parameter(&mut self) -> Option<(String, String)> {
+    /// With the `=` behind it.
+    fn name(&mut self) -> Option<String> {
         let name = self.token()?.to_ascii_lowercase();
         self.skip(&[' ', '\t']);
         self.rest = self.rest.strip_prefix('=')?;
         self.skip(&[' ', '\t']);
-        let value = match self.rest.strip_prefix('"') {
+        Some(name)
+    }
+
+    fn value(&mut self) -> Option<String> {
+        match self.rest.strip_prefix('"') {
             Some(rest) => {
                 self.rest = rest;
-                self.quoted()?
+                self.quoted()
             }
-            None => self.token()?.to_owned(),
-        };
-        Some((name, value))
+            None => self.token().map(str::to_owned),
+        }
     }
 
     /// What the schemes use that have no parameters, such as Negotiate: not used here, passed over.

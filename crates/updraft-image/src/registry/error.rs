@@ -263,7 +263,7 @@ impl fmt::Display for Unauthorized {
         match &self.looked {
             Looked::Found(place) => write!(f, "; it does not take the credentials of {place}"),
             Looked::Missing(files) if files.is_empty() => {
-                write!(f, "; there are no credentials: none of the files for them has a place")
+                write!(f, "; no credentials for {host} were given, and no file to look for them")
             }
             Looked::Missing(files) => {
                 let files: Vec<String> =

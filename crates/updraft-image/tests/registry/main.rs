@@ -1,0 +1,13 @@
+//! The client of registries against a real one (Debian's `docker-registry`) behind a proxy that
+//! does harm, against skopeo, and against servers that mean harm.
+
+mod hostile;
+mod identity;
+mod images;
+mod keeper;
+mod proxy;
+mod pull;
+mod push;
+mod referrers;
+mod server;
+mod tls;
