@@ -156,7 +156,8 @@ async fn programs_are_asked_as_docker_asks_them() {
 
 #[test]
 fn files_are_looked_for_where_other_tools_keep_them() {
-    let table: [(&[(&str, &str)], &[&str]); 5] = [
+    type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let table: [Row; 5] = [
         (&[], &[]),
         (&[("HOME", "/h")], &["/h/.config/containers/auth.json", "/h/.docker/config.json"]),
         (

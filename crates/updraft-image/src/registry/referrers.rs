@@ -48,7 +48,8 @@ impl Registry {
     }
 
     /// Enters a referrer into the tagged list. Registries have no conditional writing, so the
-    /// list is read again afterwards; an entry that another writer lost is entered again.
+    /// list is read again afterwards, and the entry is entered again if another writer lost it
+    /// by then.
     pub(super) async fn list_referrer(
         &self,
         place: &Place,
@@ -103,7 +104,8 @@ impl Registry {
             .with(header::ACCEPT, HeaderValue::from_static(media::INDEX));
         let (headers, bytes) = match self.document(place, &call).await {
             Ok((headers, bytes)) => (headers, bytes),
-            Err(error) if error.status() == Some(404) => return Ok(None),
+            // What a registry without such lists answers; for a tag it is 404 alone.
+            Err(error) if matches!(error.status(), Some(400 | 404 | 405)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let what = "the list of referrers".to_owned();

@@ -201,7 +201,7 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let start = session.offset;
         if session.chunked && start < blob.size {
-            let end = blob.size.min(start + session.chunk);
+            let end = blob.size.min(start.saturating_add(session.chunk));
             let range = HeaderValue::from_str(&format!("{start}-{}", end - 1));
             let call = sending(Method::PATCH, session.location.clone(), blob, start, end);
             // Digits are always a header's value.

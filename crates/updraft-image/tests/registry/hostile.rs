@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use updraft_image::{Digest, Layout, Progress, RegistryError, Wanted, media};
+use updraft_image::{Digest, Layout, Progress, Push, RegistryError, Wanted, media};
 
-use crate::images::{client, reference, told};
+use crate::images::{Image, client, reference, told};
 use crate::proxy::{Script, Seen, answered};
 
 const BLOB: &[u8] = b"the blob";
@@ -180,4 +180,42 @@ async fn a_registry_that_is_not_there_is_said_to_be_not_there() {
     let error = registry.resolve(&reference(address, "a:1")).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&format!("cannot connect to {address}")), "{text}");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_reads_stands_still_and_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::new(folder.path(), &[20 << 20]);
+    let server = Script::start_at_the_head(|seen, mut client| async move {
+        let text = match seen.line.split(' ').next() {
+            Some("HEAD") => answered("404 Not Found", "", ""),
+            Some("POST") => answered("202 Accepted", "Location: /upload\r\n", ""),
+            _ => return std::future::pending().await,
+        };
+        client.write_all(text.as_bytes()).await
+    })
+    .await;
+    let registry = client(|limits| (limits.tries, limits.stall) = (1, Duration::from_secs(1)));
+    let push = Push::new(&image.layout, &image.manifest);
+    let error = registry.push(&push, &reference(server.address, "a:1")).await.unwrap_err();
+    let text = told(&error);
+    assert!(text.contains("PATCH") && text.contains("stood still for 1 s"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+/// Whoever pushes and pulls may do it in a task of its own.
+#[test]
+fn pushes_and_pulls_can_be_moved_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::new(folder.path(), &[1]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let registry = client(|_| ());
+    let name = "localhost:1/a".parse().unwrap();
+    let (push, silent) = (Push::new(&image.layout, &image.manifest), Progress::silent());
+    is_send(&registry.push(&push, &name));
+    is_send(&registry.pull(&name, &image.layout, &Wanted::All, &silent));
+    is_send(&registry.referrers(&name, &image.manifest.digest));
+    is_send(&registry.resolve(&name));
 }

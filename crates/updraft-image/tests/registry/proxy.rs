@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     /// Method and target.
     pub(crate) line: String,
     pub(crate) head: String,
+    /// What came of the body with the header.
+    first: Vec<u8>,
     /// Bytes of its body that went through.
     pub(crate) body: u64,
     /// Bytes of its answer that went through.
@@ -39,6 +41,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    fn of(head: String) -> Self {
+        let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+        Self { line, head, first: Vec::new(), body: 0, answer: 0 }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
@@ -98,9 +105,8 @@ async fn pass(
     log: &Mutex<Vec<Seen>>,
 ) -> std::io::Result<()> {
     let Some((head, rest)) = read_head(&mut client).await? else { return Ok(()) };
-    let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
     let length: u64 = header(&head, "content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
-    let seen = Seen { line, head, body: 0, answer: 0 };
+    let seen = Seen::of(head);
     let method = seen.line.split(' ').next().unwrap_or_default().to_owned();
     let (number, fault) = {
         let mut log = log.lock().unwrap();
@@ -217,8 +223,33 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// With the whole body of each request.
     pub(crate) async fn start<F>(
         script: impl Fn(Seen, Vec<u8>, TcpStream) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
+        let script = Arc::new(script);
+        Self::start_at_the_head(move |mut seen, mut client| {
+            let script = script.clone();
+            async move {
+                let mut body = std::mem::take(&mut seen.first);
+                let length = seen.header("content-length").and_then(|it| it.parse().ok());
+                while body.len() < length.unwrap_or(0) {
+                    if client.read_buf(&mut body).await? == 0 {
+                        return Ok(());
+                    }
+                }
+                script(seen, body, client).await
+            }
+        })
+        .await
+    }
+
+    /// As soon as the header of a request is there.
+    pub(crate) async fn start_at_the_head<F>(
+        script: impl Fn(Seen, TcpStream) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = std::io::Result<()>> + Send + 'static,
@@ -231,18 +262,10 @@ impl Script {
             while let Ok((mut client, _)) = listener.accept().await {
                 let (script, log) = (script.clone(), log.clone());
                 tokio::spawn(async move {
-                    let Ok(Some((head, mut body))) = read_head(&mut client).await else { return };
-                    let line = head.lines().next().unwrap_or_default();
-                    let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-                    let length = header(&head, "content-length").and_then(|it| it.parse().ok());
-                    while body.len() < length.unwrap_or(0) {
-                        if client.read_buf(&mut body).await.unwrap_or(0) == 0 {
-                            return;
-                        }
-                    }
-                    let seen = Seen { line, head, body: body.len() as u64, answer: 0 };
+                    let Ok(Some((head, first))) = read_head(&mut client).await else { return };
+                    let seen = Seen { first, ..Seen::of(head) };
                     log.lock().unwrap().push(seen.clone());
-                    drop(script(seen, body, client).await);
+                    drop(script(seen, client).await);
                 });
             }
         });

@@ -301,3 +301,24 @@ async fn a_push_that_is_dropped_is_taken_up_by_the_next_one() {
     registry.push(&Push::new(&image.layout, &image.manifest), &to).await.unwrap();
     assert_eq!(registry.resolve(&to).await.unwrap().digest, image.manifest.digest);
 }
+
+#[tokio::test]
+async fn a_registry_that_stored_something_else_is_not_believed() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::start().await);
+    let image = Image::new(folder.path(), &[MIB]);
+    for part in ["PUT /v2/a/blobs", "PUT /v2/a/manifests"] {
+        let wrong = format!("Docker-Content-Digest: sha256:{}\r\n", "0".repeat(64));
+        let proxy =
+            Proxy::start(server.address, move |seen, _| match seen.line.starts_with(part) {
+                true => Fault::Answer(answered("201 Created", &wrong, "")),
+                false => Fault::Pass,
+            })
+            .await;
+        let push = Push::new(&image.layout, &image.manifest);
+        let to = reference(proxy.address, "a:1");
+        let error = client(|_| ()).push(&push, &to).await.unwrap_err().to_string();
+        assert!(error.contains("has the digest sha256:0000") && error.contains("PUT"), "{error}");
+        // The way is free for the manifest.
+        client(|_| ()).push(&push, &reference(server.address, "a:2")).await.unwrap();
+    }
+}
