@@ -19,6 +19,9 @@ use crate::{Descriptor, Digest, Layout, Platform};
 /// Under which name tools look for an image in a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// The most that the documents of one pull have together, in bytes: they are held in memory.
+const DOCUMENTS_MOST: u64 = 64 << 20;
+
 /// Which images of an index are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -126,6 +129,11 @@ impl Registry {
         depth: usize,
         documents: &mut Vec<Fetched>,
     ) -> Result<(), RegistryError> {
+        let sizes = documents.iter().map(|known| known.descriptor.size);
+        if DOCUMENTS_MOST < sizes.sum::<u64>() + top.descriptor.size {
+            let what = format!("what {}/{} has of manifests", place.host, place.name);
+            return Err(RegistryError::TooLarge { what, most: DOCUMENTS_MOST });
+        }
         let Some(entries) = top.document.entries() else {
             documents.push(top);
             return Ok(());

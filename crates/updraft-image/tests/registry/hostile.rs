@@ -219,3 +219,35 @@ fn pushes_and_pulls_can_be_moved_between_threads() {
     is_send(&registry.referrers(&name, &image.manifest.digest));
     is_send(&registry.resolve(&name));
 }
+
+#[tokio::test]
+async fn an_index_of_more_manifests_than_memory_should_hold_is_refused() {
+    let manifest = |number: usize| {
+        let blob = format!(r#"{{"mediaType":"x","digest":"{}","size":1}}"#, Digest::of(BLOB));
+        let filler = "x".repeat(3 << 20);
+        format!(r#"{{"schemaVersion":2,"config":{blob},"annotations":{{"{number}":"{filler}"}}}}"#)
+    };
+    let entries: Vec<String> = (0..30)
+        .map(|number| {
+            let text = manifest(number);
+            let (digest, size) = (Digest::of(text.as_bytes()), text.len());
+            format!(r#"{{"mediaType":"{}","digest":"{digest}","size":{size}}}"#, media::MANIFEST)
+        })
+        .collect();
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+    let server = Script::start(move |seen, _, mut client| {
+        let digest = seen.line.rsplit('/').next().unwrap_or_default().to_owned();
+        let quoted = format!("\"{digest}\"");
+        let number = entries.iter().position(|entry| entry.contains(&quoted));
+        let text = number.map_or_else(|| index.clone(), manifest);
+        async move { client.write_all(answered("200 OK", "", &text).as_bytes()).await }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::create(folder.path()).unwrap();
+    let name = reference(server.address, "a:1");
+    let error = client(|_| ()).pull(&name, &layout, &Wanted::All, &Progress::silent()).await;
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("is larger than 67108864 bytes"), "{text}");
+    assert!(server.seen().len() < 25, "{}", server.seen().len());
+}

@@ -33,7 +33,10 @@ async fn a_password_opens_and_what_does_not_open_says_where_it_came_from() {
     let push = Push::new(&image.layout, &image.manifest);
     let to = reference(server.address, "a:1");
     let file = credentials(folder.path(), server.address, PASSWORD);
-    client_with(&file).push(&push, &to).await.unwrap();
+    let registry = client_with(&file);
+    registry.push(&push, &to).await.unwrap();
+    let (shown, encoded) = (format!("{registry:?}"), STANDARD.encode(format!("{USER}:{PASSWORD}")));
+    assert!(!shown.contains("CANARY") && !shown.contains(&encoded), "{shown}");
     let file = credentials(folder.path(), server.address, "CANARY-wrong");
     let error = client_with(&file).push(&push, &to).await.unwrap_err();
     let text = told(&error);

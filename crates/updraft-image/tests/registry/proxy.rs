@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +33,7 @@ pub(crate) struct Seen {
     /// Method and target.
     pub(crate) line: String,
     pub(crate) head: String,
+    pub(crate) at: Instant,
     /// What came of the body with the header.
     first: Vec<u8>,
     /// Bytes of its body that went through.
@@ -43,7 +45,7 @@ pub(crate) struct Seen {
 impl Seen {
     fn of(head: String) -> Self {
         let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-        Self { line, head, first: Vec::new(), body: 0, answer: 0 }
+        Self { line, head, at: Instant::now(), first: Vec::new(), body: 0, answer: 0 }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
