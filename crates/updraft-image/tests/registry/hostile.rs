@@ -29,6 +29,7 @@ async fn endless(mut client: TcpStream, head: &str) -> std::io::Result<()> {
 }
 
 async fn pull(
+    patience: Duration,
     script: impl Fn(&Seen) -> Reaction + Send + Sync + 'static,
 ) -> (Result<(), RegistryError>, usize, u64) {
     let server = Script::start(move |seen, _, mut client| {
@@ -54,7 +55,7 @@ async fn pull(
     let layout = Layout::create(folder.path()).unwrap();
     let registry = client(|limits| {
         limits.tries = 2;
-        (limits.answer, limits.stall) = (Duration::from_secs(2), Duration::from_secs(2));
+        (limits.answer, limits.stall) = (patience, patience);
     });
     let name = reference(server.address, "a:1");
     let result = registry.pull(&name, &layout, &Wanted::default(), &Progress::silent()).await;
@@ -77,8 +78,18 @@ async fn error(
     size: u64,
     reaction: impl Fn() -> Reaction + Send + Sync + 'static,
 ) -> (String, usize) {
+    // No server of these makes anybody wait, so a slow machine changes nothing.
+    error_within(Duration::from_secs(60), of_blob, size, reaction).await
+}
+
+async fn error_within(
+    patience: Duration,
+    of_blob: bool,
+    size: u64,
+    reaction: impl Fn() -> Reaction + Send + Sync + 'static,
+) -> (String, usize) {
     let (result, requests, on_disk) =
-        pull(move |seen| match of_blob && seen.line.contains("/manifests/") {
+        pull(patience, move |seen| match of_blob && seen.line.contains("/manifests/") {
             true => Reaction::Say(manifest(size)),
             false => reaction(),
         })
@@ -120,11 +131,14 @@ async fn bodies_that_are_endless_wrong_or_stand_still_end_in_an_error() {
 
 #[tokio::test]
 async fn servers_that_say_nothing_or_stop_in_between_are_given_up() {
-    let silent = error(false, 8, || Reaction::Silence);
-    let stopped = error(true, 8, || {
+    let short = Duration::from_secs(2);
+    let silent = error_within(short, false, 8, || Reaction::Silence);
+    let stopped = error_within(short, true, 8, || {
         Reaction::SayAndSilence("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe".to_owned())
     });
-    let half = error(false, 8, || Reaction::SayAndSilence("HTTP/1.1 200 OK\r\nConte".to_owned()));
+    let half = error_within(short, false, 8, || {
+        Reaction::SayAndSilence("HTTP/1.1 200 OK\r\nConte".to_owned())
+    });
     let (silent, stopped, half) = tokio::join!(silent, stopped, half);
     for (text, requests) in [silent, half, stopped] {
         assert!(text.contains("stood still for 2 s"), "{text}");
