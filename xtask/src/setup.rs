@@ -42,6 +42,9 @@ const TOOLS: &[Tool] = &[
     Tool { program: "node", package: "nodejs", purpose: "the zoo of `updraft check`" },
     Tool { program: "npm", package: "npm", purpose: "the zoo of `updraft check`" },
     Tool { program: "git", package: "git", purpose: "the zoo of `updraft check`" },
+    Tool { program: "docker-registry", package: "docker-registry", purpose: "push and pull" },
+    Tool { program: "skopeo", package: "skopeo", purpose: "push and pull, read by others" },
+    Tool { program: "htpasswd", package: "apache2-utils", purpose: "registries with a password" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

@@ -19,6 +19,7 @@ mod stored;
 mod tar;
 mod tree;
 mod unpack;
+mod registry;
 
 pub use closure::{
     Closure, ClosureError, HarvestedFile, Host, Lack, Linkage, Package, Surroundings,
@@ -47,3 +48,7 @@ pub use sbom::{
 pub use stored::{ImageError, Inspection, LayerInspection, StoredImage};
 pub use tree::{Owner, Tree, TreeError};
 pub use unpack::{UnpackError, UnpackOptions};
+pub use registry::{
+    Answer, CredentialFiles, CredentialsError, Fate, Limits, Options, Progress, Pulled, Push,
+    Pushed, Reference, ReferenceError, Registry, RegistryError, RequestLine, Scheme, Step,
+    Unauthorized, Wanted,
