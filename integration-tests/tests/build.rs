@@ -56,11 +56,16 @@ fn what_is_built_is_read_and_run_by_tools_that_are_not_ours() -> Result<()> {
     let folder = system.root();
     let layout = folder.join("layout");
     let digest = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
-    let inspected = said("skopeo", &["inspect", &format!("oci:{}:hello", layout.display())], folder)?;
+    let inspected =
+        said("skopeo", &["inspect", &format!("oci:{}:hello", layout.display())], folder)?;
     let inspected: Value = serde_json::from_str(&inspected)?;
     ensure!(inspected["Digest"] == digest.as_str(), "{inspected}");
 
-    said("umoci", &["unpack", "--image", &format!("{}:hello", layout.display()), "bundle"], folder)?;
+    said(
+        "umoci",
+        &["unpack", "--image", &format!("{}:hello", layout.display()), "bundle"],
+        folder,
+    )?;
     let config = folder.join("bundle/config.json");
     let mut spec: Value = serde_json::from_slice(&fs::read(&config)?)?;
     spec["process"]["terminal"] = Value::Bool(false);
@@ -125,8 +130,10 @@ fn a_code_change_is_one_small_layer() -> Result<()> {
     let before = layers()?;
     system.write("hello/hello.sh", "echo other\n")?;
     let after = layers()?;
-    let changed: Vec<&Value> =
-        after.iter().filter(|layer| !before.iter().any(|old| old["digest"] == layer["digest"])).collect();
+    let changed: Vec<&Value> = after
+        .iter()
+        .filter(|layer| !before.iter().any(|old| old["digest"] == layer["digest"]))
+        .collect();
     let [changed] = *changed else { anyhow::bail!("{before:?}\n{after:?}") };
     ensure!(changed["size"].as_u64().is_some_and(|size| size < 4096), "{changed}");
     Ok(())
@@ -196,14 +203,14 @@ fn materials_and_provenance_are_attached_and_no_part_of_the_image() -> Result<()
 #[test]
 fn programs_that_are_nowhere_are_told_together() -> Result<()> {
     let system = works()?;
-    let manifest = MANIFEST.replace("sh hello.sh", "no-such-program --now").replace(
-        "path = \"hello\"",
-        "path = \"hello\"\ntask = { t = { run = \"nor-this\" } }",
-    );
+    let manifest = MANIFEST
+        .replace("sh hello.sh", "no-such-program --now")
+        .replace("path = \"hello\"", "path = \"hello\"\ntask = { t = { run = \"nor-this\" } }");
     system.write("updraft.toml", &manifest)?;
     let outcome = system.run(&["build", "hello"])?.expect(1)?;
     for program in ["no-such-program", "nor-this"] {
-        let wanted = format!("`{program}` is no file of the service and no program of this machine");
+        let wanted =
+            format!("`{program}` is no file of the service and no program of this machine");
         ensure!(outcome.stderr.contains(&wanted), "{}", outcome.stderr);
     }
     ensure!(outcome.stdout.is_empty());
@@ -214,7 +221,9 @@ fn programs_that_are_nowhere_are_told_together() -> Result<()> {
 fn a_commit_is_built_whatever_the_folder_holds_now() -> Result<()> {
     let system = works()?;
     let folder = system.directory();
-    let git = |words: &[&str]| said("git", &[&["-c", "user.name=t", "-c", "user.email=t@t"], words].concat(), folder);
+    let git = |words: &[&str]| {
+        said("git", &[&["-c", "user.name=t", "-c", "user.email=t@t"], words].concat(), folder)
+    };
     git(&["init", "-q"])?;
     git(&["add", "hello", "made", "updraft.toml", ".gitignore"])?;
     git(&["commit", "-q", "-m", "one"])?;

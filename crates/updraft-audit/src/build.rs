@@ -33,8 +33,7 @@ pub(crate) async fn build(
         let Some(service) = system.services.get(&name) else { continue };
         let store = state.builds().join(name.as_str());
         let open = Network::Open;
-        let built =
-            updraft_engine::build(scopes, service, directory, &store, &open, told).await?;
+        let built = updraft_engine::build(scopes, service, directory, &store, &open, told).await?;
         paths.insert(name, built.path_prefix);
     }
     Ok(BuiltSystem { system: system.clone(), directory: directory.to_owned(), paths })

@@ -273,7 +273,11 @@ fn a_package_without_a_program_and_a_folder_without_a_package_are_told() {
 }
 
 fn command(run: &str, keep: &[&str]) -> Build {
-    Build::Command { fetch: None, run: run.to_owned(), keep: keep.iter().map(PathBuf::from).collect() }
+    Build::Command {
+        fetch: None,
+        run: run.to_owned(),
+        keep: keep.iter().map(PathBuf::from).collect(),
+    }
 }
 
 #[test]

@@ -14,12 +14,12 @@ mod layout;
 mod oci;
 mod provenance;
 mod referrer;
+mod registry;
 mod sbom;
 mod stored;
 mod tar;
 mod tree;
 mod unpack;
-mod registry;
 
 pub use closure::{
     Closure, ClosureError, HarvestedFile, Host, Lack, Linkage, Package, Surroundings,
@@ -40,6 +40,11 @@ pub use provenance::{
     Signature, SigningKey, Statement, Subject,
 };
 pub use referrer::{Attachment, CYCLONEDX, DSSE, IN_TOTO};
+pub use registry::{
+    Answer, CredentialFiles, CredentialsError, Fate, Limits, Options, Progress, Pulled, Push,
+    Pushed, Reference, ReferenceError, Registry, RegistryError, RequestLine, Scheme, Step,
+    Unauthorized, Wanted,
+};
 pub use sbom::{
     Bom, Component, Components, Hash, LOCK_MOST, License, LicenseName, Property, SbomError,
     cargo_components, harvested_components, npm_components, poetry_components,
@@ -48,7 +53,3 @@ pub use sbom::{
 pub use stored::{ImageError, Inspection, LayerInspection, StoredImage};
 pub use tree::{Owner, Tree, TreeError};
 pub use unpack::{UnpackError, UnpackOptions};
-pub use registry::{
-    Answer, CredentialFiles, CredentialsError, Fate, Limits, Options, Progress, Pulled, Push,
-    Pushed, Reference, ReferenceError, Registry, RegistryError, RequestLine, Scheme, Step,
-    Unauthorized, Wanted,

@@ -1,6 +1,7 @@
 //! `updraft build`: makes the images of services, each known by its digest.
 
 mod image;
+mod remote;
 mod source;
 mod verify;
 mod workshop;
@@ -20,6 +21,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::quantity;
 use image::{Images, Made};
+use remote::{RegistryArgs, Remote};
 use source::Source;
 use workshop::Workshop;
 
@@ -29,6 +31,7 @@ use workshop::Workshop;
 Examples:
   updraft build                        the image of every service
   updraft build orders --oci ./image   one of them, into an OCI layout
+  updraft build --push r.example/shop  and send them: `r.example/shop/orders`, …
   updraft build --verify               twice, and compare: the first difference is shown
   updraft build orders --commit v1.2   as of a commit, whatever the folder holds now
 
@@ -45,6 +48,11 @@ pub(crate) struct BuildArgs {
     /// Write the images into this OCI layout, each by the name of its service
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     oci: Option<PathBuf>,
+    /// Send the images to this place in a registry; of several each has its service behind it
+    #[arg(long, value_name = "REFERENCE")]
+    push: Option<String>,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// Build twice, the second time somewhere else, and compare
     #[arg(long)]
     verify: bool,
@@ -75,7 +83,8 @@ async fn within(
     if !workshop.network().is_cut() {
         output::say("note: this machine has no network namespaces: builds can use the network");
     }
-    let images = Images::open(source)?;
+    let remote = Remote::open(&args.registry)?;
+    let images = Images::open(source, &remote)?;
     let mut progress = Progress::start(global.json);
     let mut made = Vec::new();
     for service in wanted {
@@ -90,10 +99,16 @@ async fn within(
             return Err(different.iter().fold(failure, |failure, found| failure.because(found)));
         }
     }
-    progress.clear();
     if let Some(folder) = &args.oci {
         images.copy(&made, folder)?;
     }
+    if let Some(place) = &args.push {
+        let pushed = remote.push(images.layout(), &made, place, &mut progress).await?;
+        for (one, place) in made.iter_mut().zip(pushed) {
+            one.pushed = Some(place);
+        }
+    }
+    progress.clear();
     show(global, &made, args.oci.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -108,13 +123,18 @@ fn show(global: &Global, made: &[Made], oci: Option<&Path>) -> Result<(), Failur
         let (layers, parts) = (one.layers.len(), one.components);
         let state = if one.reused { "unchanged" } else { "built" };
         output::say(format!("{state} {}: {layers} layers, {size}, {parts} parts", one.service));
+        if let Some(place) = &one.pushed {
+            output::say(format!("pushed {place}"));
+        }
     }
     if let Some(folder) = oci {
         output::say(format!("written to {}", folder.display()));
     }
     match made {
         [one] => output::result(&one.digest),
-        _ => made.iter().try_for_each(|one| output::result(format!("{} {}", one.service, one.digest))),
+        _ => made
+            .iter()
+            .try_for_each(|one| output::result(format!("{} {}", one.service, one.digest))),
     }
 }
 

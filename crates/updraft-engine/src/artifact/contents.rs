@@ -83,9 +83,8 @@ impl Contents {
             Build::None | Build::Node | Build::Python => {
                 let left: Vec<PathBuf> = DEPENDENCIES.map(|name| folder.join(name)).into();
                 for path in sources(folder, &left) {
-                    let path = path.map_err(|error| {
-                        unreadable(folder)(io::Error::other(error.to_string()))
-                    })?;
+                    let path = path
+                        .map_err(|error| unreadable(folder)(io::Error::other(error.to_string())))?;
                     let relative = path.strip_prefix(folder).unwrap_or(&path).to_owned();
                     self.take(service, folder, &relative)?;
                 }

@@ -137,7 +137,8 @@ impl ArtifactRequest<'_> {
         let layers = [("dependencies", contents.dependencies), ("application", contents.own)];
         image.layers = layers.map(|(word, tree)| (word.to_owned(), tree)).into();
         let written = image.write(layout, cache);
-        let image = written.map_err(|source| ArtifactError::Image { service: service(), source })?;
+        let image =
+            written.map_err(|source| ArtifactError::Image { service: service(), source })?;
         Ok(Artifact { image, bom, notes: contents.notes })
     }
 

@@ -121,7 +121,8 @@ fn neutral(root: &Path, environment: &BTreeMap<String, String>) -> Vec<String> {
         .get("CARGO_HOME")
         .cloned()
         .or_else(|| environment.get("HOME").map(|home| format!("{home}/.cargo")));
-    let folders = [(cargo_home.unwrap_or_default(), "/cargo"), (root.display().to_string(), "/src")];
+    let folders =
+        [(cargo_home.unwrap_or_default(), "/cargo"), (root.display().to_string(), "/src")];
     let flags: Vec<String> = folders
         .iter()
         .filter(|(from, _)| !from.is_empty())

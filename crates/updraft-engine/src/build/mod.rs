@@ -31,8 +31,8 @@ use self::stage::{Stamp, StoreError};
 use self::transcript::Transcript;
 use crate::scope::{CommandPlan, Exit};
 
-pub use inputs::{Digest, copy_sources};
 pub(crate) use inputs::sources;
+pub use inputs::{Digest, copy_sources};
 pub use network::{Cut, Network};
 pub use run::{NotBuilt, build};
 

@@ -43,9 +43,7 @@ impl Network {
     pub(super) fn without(&self, argv: Vec<String>) -> Vec<String> {
         match self {
             Self::Open => argv,
-            Self::Cut(Cut(way)) => {
-                way.iter().map(|word| (*word).to_owned()).chain(argv).collect()
-            }
+            Self::Cut(Cut(way)) => way.iter().map(|word| (*word).to_owned()).chain(argv).collect(),
         }
     }
 }

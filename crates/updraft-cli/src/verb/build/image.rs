@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
-use updraft_engine::{
-    ArtifactError, ArtifactRequest, BuildError, NotBuilt, Progress as Step,
-};
+use updraft_engine::{ArtifactError, ArtifactRequest, BuildError, NotBuilt, Progress as Step};
 use updraft_image::{
     Attachment, CYCLONEDX, DSSE, Digest, IN_TOTO, LayerCache, Layout, LayoutError, Platform,
     SigningKey, StoredImage,
 };
 use updraft_system::{BaseImage, Name, Service};
 
+use super::remote::Remote;
 use super::source::Source;
 use super::workshop::Workshop;
 use crate::failure::{Class, Failure};
@@ -22,7 +21,8 @@ use crate::progress::Progress;
 
 /// The images of a system.
 #[derive(Debug)]
-pub(super) struct Images {
+pub(super) struct Images<'a> {
+    remote: &'a Remote,
     layout: Layout,
     cache: Option<LayerCache>,
     key: SigningKey,
@@ -41,6 +41,9 @@ pub(super) struct Made {
     pub(super) components: usize,
     /// Its build was left out, since nothing has changed.
     pub(super) reused: bool,
+    /// Where it is in a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pushed: Option<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -52,22 +55,26 @@ pub(super) struct MadeLayer {
     reused: bool,
 }
 
-impl Images {
+impl<'a> Images<'a> {
     /// Those in the state folder of a source's system.
-    pub(super) fn open(source: &Source) -> Result<Self, Failure> {
+    pub(super) fn open(source: &Source, remote: &'a Remote) -> Result<Self, Failure> {
         let root = source.state().root();
-        Self::in_layout(&root.join("images"), root)
+        Self::in_layout(&root.join("images"), root, remote)
     }
 
-    /// Those of a layout of one's own.
-    pub(super) fn in_layout(layout: &Path, state: &Path) -> Result<Self, Failure> {
+    /// Those of a second build, in a layout of its own.
+    pub(super) fn again(&self, folder: &Path, source: &Source) -> Result<Self, Failure> {
+        Self::in_layout(folder, source.state().root(), self.remote)
+    }
+
+    fn in_layout(layout: &Path, state: &Path, remote: &'a Remote) -> Result<Self, Failure> {
         // Layers and the key are the user's, not one system's.
         let shared = state.parent().unwrap_or(state);
         let key = SigningKey::open(&shared.join("provenance.key"))
             .map_err(|error| Failure::from_error(Class::Environment, &error))?;
         let cache = LayerCache::open(&shared.join("layers")).map_err(|error| unwritten(&error))?;
         let layout = Layout::create(layout).map_err(|error| unwritten(&error))?;
-        Ok(Self { layout, cache: Some(cache), key, epoch: epoch()? })
+        Ok(Self { remote, layout, cache: Some(cache), key, epoch: epoch()? })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -83,7 +90,7 @@ impl Images {
         progress: &mut Progress,
     ) -> Result<Made, Failure> {
         let started = SystemTime::now();
-        let base = base(source, service)?;
+        let base = self.base(source, service).await?;
         let store = source.builds().join(service.name.as_str());
         let shown = RefCell::new(&mut *progress);
         let told = |name: &Name, step: Step| {
@@ -125,8 +132,31 @@ impl Images {
             layers: layers.collect(),
             components: artifact.bom.components().len(),
             reused: built.skipped,
+            pushed: None,
             notes: artifact.notes,
         })
+    }
+
+    /// The image that a service stands on, where it names one.
+    async fn base(
+        &self,
+        source: &Source,
+        service: &Service,
+    ) -> Result<Option<StoredImage>, Failure> {
+        let unfit = |error: &(dyn std::error::Error + 'static)| {
+            Failure::finding(format!("service `{}`: its base cannot be used", service.name))
+                .because(error)
+        };
+        match &service.image.base {
+            BaseImage::Closure | BaseImage::Scratch => Ok(None),
+            BaseImage::Registry(place) => self.remote.base(place, &self.layout).await.map(Some),
+            BaseImage::Layout { folder, tag } => {
+                let folder = source.directory().join(folder);
+                let layout = Layout::open(&folder).map_err(|error| unfit(&error))?;
+                let image = StoredImage::find(&layout, tag.as_deref(), &Platform::this());
+                image.map(Some).map_err(|error| unfit(&error))
+            }
+        }
     }
 
     /// Names the image, and says what it is made of and how it came about. What was said
@@ -164,40 +194,16 @@ impl Images {
         let to = Layout::create(folder).map_err(|error| unwritten(&error))?;
         for one in made {
             let image = StoredImage::open(&self.layout, &one.digest).map_err(failed)?;
-            let mut entries = vec![(image, Some(one.service.as_str()))];
             for referrer in self.layout.referrers(&one.digest, None).map_err(failed)? {
                 to.take_manifest(&self.layout, &referrer).map_err(failed)?;
             }
-            for (image, name) in entries.drain(..) {
-                to.take_manifest(&self.layout, image.descriptor()).map_err(failed)?;
-                let mut descriptor = image.descriptor().clone();
-                descriptor.platform = Some(image.platform());
-                to.enter(descriptor, name).map_err(|error| unwritten(&error))?;
-            }
+            to.take_manifest(&self.layout, image.descriptor()).map_err(failed)?;
+            let mut descriptor = image.descriptor().clone();
+            descriptor.platform = Some(image.platform());
+            let entered = to.enter(descriptor, Some(one.service.as_str()));
+            entered.map_err(|error| unwritten(&error))?;
         }
         Ok(())
-    }
-}
-
-/// The image that a service stands on, where it names one.
-fn base(source: &Source, service: &Service) -> Result<Option<StoredImage>, Failure> {
-    let unfit = |error: &(dyn std::error::Error + 'static)| {
-        Failure::finding(format!("service `{}`: its base cannot be used", service.name))
-            .because(error)
-    };
-    match &service.image.base {
-        BaseImage::Closure | BaseImage::Scratch => Ok(None),
-        BaseImage::Layout { folder, tag } => {
-            let folder = source.directory().join(folder);
-            let layout = Layout::open(&folder).map_err(|error| unfit(&error))?;
-            let image = StoredImage::find(&layout, tag.as_deref(), &Platform::this());
-            image.map(Some).map_err(|error| unfit(&error))
-        }
-        BaseImage::Registry(reference) => Err(Failure::environment(format!(
-            "service `{}`: `{reference}` is in a registry, which cannot be read yet: copy it into \
-             an OCI layout and write `base = \"oci:FOLDER\"`",
-            service.name
-        ))),
     }
 }
 

@@ -45,7 +45,13 @@ impl Source {
         let dir = SystemDir::at(&copy.path().join(inside))?;
         let repository = Revision::of(&top).and_then(|known| known.repository);
         let revision = Some(Revision { commit, dirty: false, repository });
-        Ok(Self { directory: dir.directory.clone(), system: dir.system()?, revision, state, copy: Some(copy) })
+        Ok(Self {
+            directory: dir.directory.clone(),
+            system: dir.system()?,
+            revision,
+            state,
+            copy: Some(copy),
+        })
     }
 
     /// The same files at another place.
@@ -64,7 +70,13 @@ impl Source {
         let inside = self.directory.strip_prefix(&top).unwrap_or(Path::new(""));
         let dir = SystemDir::at(&copy.path().join(inside))?;
         let (state, revision) = (self.state.clone(), self.revision.clone());
-        Ok(Self { directory: dir.directory.clone(), system: dir.system()?, revision, state, copy: Some(copy) })
+        Ok(Self {
+            directory: dir.directory.clone(),
+            system: dir.system()?,
+            revision,
+            state,
+            copy: Some(copy),
+        })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -125,7 +137,8 @@ fn archive(top: &Path, commit: &str, to: &Path) -> Result<(), Failure> {
 
 fn folder(prefix: &str) -> Result<TempDir, Failure> {
     let folder = tempfile::Builder::new().prefix(prefix).tempdir();
-    folder.map_err(|error| Failure::environment("no place for a copy of the sources").because(&error))
+    folder
+        .map_err(|error| Failure::environment("no place for a copy of the sources").because(&error))
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, Failure> {

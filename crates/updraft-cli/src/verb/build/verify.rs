@@ -22,18 +22,17 @@ pub(super) async fn again(
     workshop: &Workshop,
     source: &Source,
     wanted: &[&Service],
-    images: &Images,
+    images: &Images<'_>,
     made: &[Made],
     progress: &mut Progress,
 ) -> Result<Vec<Different>, Failure> {
     progress.show("copying the sources");
     let copy = source.copied()?;
-    let again = Images::in_layout(&elsewhere(workshop), copy.state().root())?;
+    let again = images.again(&elsewhere(workshop), &copy)?;
     let mut different = Vec::new();
     for (service, first) in wanted.iter().zip(made) {
         let second = again.make(workshop, &copy, service, progress).await?;
-        let found =
-            difference(images.layout(), &first.digest, again.layout(), &second.digest);
+        let found = difference(images.layout(), &first.digest, again.layout(), &second.digest);
         let found = found.map_err(|error| Failure::from_error(Class::Environment, &error))?;
         let service = service.name.clone();
         different.extend(found.map(|difference| Different { service, difference }));
