@@ -7,6 +7,8 @@ mod closure;
 mod difference;
 mod digest;
 mod draft;
+#[cfg(test)]
+mod fixture;
 mod image;
 mod layer;
 mod layer_cache;
@@ -40,8 +42,8 @@ pub use provenance::{
 };
 pub use referrer::{Attachment, CYCLONEDX, DSSE, IN_TOTO};
 pub use sbom::{
-    Bom, Component, Components, Hash, LOCK_MOST, License, LicenseName, Property, SbomError,
-    cargo_components, harvested_components, npm_components, poetry_components,
+    Bom, CargoUse, Component, Components, Hash, LOCK_MOST, License, LicenseName, Property,
+    SbomError, cargo_components, harvested_components, npm_components, poetry_components,
     requirements_components, uv_components,
 };
 pub use stored::{ImageError, Inspection, LayerInspection, StoredImage};
