@@ -135,85 +135,59 @@ fn links_of_lower_layers_are_followed_inside_of_the_root() {
     }
 }
 
-#[test]
-fn no_entry_gets_out_of_the_folder() {
-    let outside = "../../outside";
-    let cases: Vec<(&str, Layer, bool)> = vec![
-        ("a path upwards", vec![file("../../outside/secret", "x")], false),
+/// What an archive tries, its entries, and whether it is unpacked, harmlessly.
+type Attempt = (&'static str, Layer, bool);
+
+const OUTSIDE: &str = "../../outside";
+const SECRET: &str = "../../outside/secret";
+
+fn by_paths() -> Vec<Attempt> {
+    let device = (entry(Kind::CharacterDevice, "null"), Vec::new());
+    let pipe = (entry(Kind::Fifo, "pipe"), Vec::new());
+    vec![
+        ("a path upwards", vec![file(SECRET, "x")], false),
         ("an absolute path", vec![file("/outside/secret", "x")], true),
+        ("a whiteout upwards", vec![file(".wh...", "")], false),
+        ("a whiteout of its folder", vec![file("a/.wh..", "")], false),
+        ("an unknown whiteout", vec![file(".wh..wh.plnk", "")], false),
+        ("a file in a file", vec![file("f", "x"), file("f/x", "x")], false),
+        ("devices", vec![device, pipe], true),
+        ("the root as a file", vec![file(".", "x")], true),
+    ]
+}
+
+fn by_links() -> Vec<Attempt> {
+    let symlink = |path, target| link(Kind::Symlink, path, target);
+    let second = |path, target| link(Kind::HardLink, path, target);
+    vec![
+        ("a file in a link", vec![symlink("l", OUTSIDE), file("l/secret", "x")], true),
+        ("a file over a link", vec![symlink("l", SECRET), file("l", "x")], true),
         (
-            "a link and a file in it",
-            vec![link(Kind::Symlink, "l", outside), file("l/secret", "x")],
-            true,
-        ),
-        (
-            "a link that a file replaces",
-            vec![link(Kind::Symlink, "l", "../../outside/secret"), file("l", "x")],
+            "a folder over a link",
+            vec![symlink("l", OUTSIDE), folder("l"), file("l/secret", "x")],
             true,
         ),
         (
             "links in a row",
-            vec![
-                link(Kind::Symlink, "a", ".."),
-                link(Kind::Symlink, "b", "a/a/../.."),
-                file("b/secret", "x"),
-            ],
+            vec![symlink("a", ".."), symlink("b", "a/a/../.."), file("b/secret", "x")],
             true,
         ),
-        (
-            "a second name of what is outside",
-            vec![link(Kind::HardLink, "l", "../../outside/secret")],
-            false,
-        ),
-        (
-            "a second name through a link",
-            vec![
-                link(Kind::Symlink, "d", outside),
-                link(Kind::HardLink, "l", "d/secret"),
-                file("l", "x"),
-            ],
-            false,
-        ),
+        ("a link to itself", vec![symlink("l", "l"), file("l/x", "x")], false),
+        ("a whiteout in a link", vec![symlink("l", OUTSIDE), file("l/.wh.secret", "")], true),
+        ("an opaque link", vec![symlink("l", OUTSIDE), file("l/.wh..wh..opq", "")], true),
+        ("a second name", vec![second("l", SECRET)], false),
+        ("a second name in a link", vec![symlink("d", OUTSIDE), second("l", "d/secret")], false),
         (
             "a second name of a link",
-            vec![
-                link(Kind::Symlink, "s", "../../outside/secret"),
-                link(Kind::HardLink, "l", "s"),
-                file("l", "x"),
-            ],
+            vec![symlink("s", SECRET), second("l", "s"), file("l", "x")],
             true,
         ),
-        ("a whiteout upwards", vec![file(".wh...", "")], false),
-        ("a whiteout of its folder", vec![file("a/.wh..", "")], false),
-        (
-            "a whiteout through a link",
-            vec![link(Kind::Symlink, "l", outside), file("l/.wh.secret", "")],
-            true,
-        ),
-        (
-            "an opaque folder through a link",
-            vec![link(Kind::Symlink, "l", outside), file("l/.wh..wh..opq", "")],
-            true,
-        ),
-        ("an unknown whiteout", vec![file(".wh..wh.plnk", "")], false),
-        (
-            "a folder over a link",
-            vec![link(Kind::Symlink, "l", outside), folder("l"), file("l/secret", "x")],
-            true,
-        ),
-        ("a link to itself", vec![link(Kind::Symlink, "l", "l"), file("l/x", "x")], false),
-        ("a file in a file", vec![file("f", "x"), file("f/x", "x")], false),
-        (
-            "devices",
-            vec![
-                (entry(Kind::CharacterDevice, "null"), Vec::new()),
-                (entry(Kind::Fifo, "pipe"), Vec::new()),
-            ],
-            true,
-        ),
-        ("the root as a file", vec![file(".", "x")], true),
-    ];
-    for (name, layer, is_fine) in cases {
+    ]
+}
+
+#[test]
+fn no_entry_gets_out_of_the_folder() {
+    for (name, layer, is_fine) in by_paths().into_iter().chain(by_links()) {
         let place = Place::new();
         let unpacked = place.unpack(&[layer]);
         assert_eq!(unpacked.is_ok(), is_fine, "{name}: {unpacked:?}");

@@ -1,6 +1,8 @@
 //! Images are what tools of others take for images: skopeo reads and copies them, umoci unpacks
 //! them, and runc runs what is in them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

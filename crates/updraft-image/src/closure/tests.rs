@@ -83,6 +83,9 @@ fn elf(says: Says<'_>) -> Vec<u8> {
     bytes
 }
 
+/// A rule of loaders: what a program says, libraries of the machine, and the one that is taken.
+type Row<'a> = (&'a str, Says<'a>, Vec<(&'a str, Vec<u8>)>, &'a str);
+
 /// A machine that is made up.
 struct Machine(tempfile::TempDir);
 
@@ -222,8 +225,7 @@ fn libraries_are_looked_for_as_the_loader_looks() {
     let lib = |needed: &'static [&'static str]| elf(Says { needed, ..PLAIN });
     let program = Says { loader: Some(GLIBC), needed: &["liba.so"], ..PLAIN };
     let home = "/usr/lib/x86_64-linux-gnu/liba.so";
-    // Each row: what the program says, libraries of the machine, and the one that is taken.
-    let rows: [(&str, Says<'_>, Vec<(&str, Vec<u8>)>, &str); 8] = [
+    let rows: [Row<'_>; 8] = [
         ("a default folder", program, vec![(home, lib(&[]))], home),
         (
             "DT_RUNPATH before the default folders",
