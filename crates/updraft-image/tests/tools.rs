@@ -133,6 +133,43 @@ fn a_static_program_runs_from_scratch_and_a_dynamic_one_from_its_closure() {
     unpacked_is_what_umoci_unpacks(&layout, &built.manifest, folder);
 }
 
+#[test]
+fn an_image_that_others_made_is_a_base() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let umoci = |arguments: &[&str]| run(Command::new("umoci").current_dir(folder).args(arguments));
+    fs::write(folder.join("motd"), "of the base").unwrap();
+    umoci(&["init", "--layout", "base"]);
+    umoci(&["new", "--image", "base:1"]);
+    let is_root = String::from_utf8(run(Command::new("id").arg("-u")).stdout).unwrap() == "0\n";
+    let rootless: &[&str] = if is_root { &[] } else { &["--rootless"] };
+    umoci(&[&["insert", "--image", "base:1"], rootless, &["motd", "/etc/motd"]].concat());
+    let told = ["--config.env", "LANG=C.UTF-8", "--config.exposedports", "80/tcp"];
+    umoci(&[&["config", "--image", "base:1", "--config.user", "root"][..], &told].concat());
+
+    let base = Layout::open(&folder.join("base")).unwrap();
+    let base = StoredImage::find(&base, Some("1"), &Platform::this()).unwrap();
+    let mut application = Tree::default();
+    application.add_bytes("/app/greeting", "of the application", false).unwrap();
+    let mut image = describe("/app/greeting", Tree::default(), application);
+    image.base = Base::Image(Box::new(base));
+    let layout = Layout::create(&folder.join("layout")).unwrap();
+    let built = image.write(&layout, None).unwrap();
+    layout.enter(built.manifest.clone(), Some("built")).unwrap();
+    let stored = StoredImage::open(&layout, &built.manifest.digest).unwrap();
+    let said = stored.inspect();
+    assert_eq!(said.layers.len(), 2);
+    assert!(said.config.env.contains(&"LANG=C.UTF-8".to_owned()), "{:?}", said.config.env);
+    assert!(said.config.exposed_ports.contains_key("80/tcp"));
+    assert_eq!(said.config.user.as_deref(), Some("65532:65532"));
+    let bundle = folder.join("bundle");
+    let name = format!("{}:built", layout.folder().display());
+    umoci(&[&["unpack", "--image", &name], rootless, &[bundle.to_str().unwrap()]].concat());
+    for (path, expected) in [("etc/motd", "of the base"), ("app/greeting", "of the application")] {
+        assert_eq!(fs::read_to_string(bundle.join("rootfs").join(path)).unwrap(), expected);
+    }
+}
+
 fn listed_by_ldd(program: &Path) -> u64 {
     let listed = String::from_utf8(run(Command::new("ldd").arg(program)).stdout).unwrap();
     let mut files: Vec<PathBuf> = listed
