@@ -43,8 +43,11 @@ const TOOLS: &[Tool] = &[
     Tool { program: "npm", package: "npm", purpose: "the zoo of `updraft check`" },
     Tool { program: "git", package: "git", purpose: "the zoo of `updraft check`" },
     Tool { program: "docker-registry", package: "docker-registry", purpose: "push and pull" },
-    Tool { program: "skopeo", package: "skopeo", purpose: "push and pull, read by others" },
     Tool { program: "htpasswd", package: "apache2-utils", purpose: "registries with a password" },
+    Tool { program: "skopeo", package: "skopeo", purpose: "images, read and copied by others" },
+    Tool { program: "umoci", package: "umoci", purpose: "images, unpacked by others" },
+    Tool { program: "runc", package: "runc", purpose: "images that are run" },
+    Tool { program: "openssl", package: "openssl", purpose: "signatures, checked by others" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

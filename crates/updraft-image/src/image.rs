@@ -207,6 +207,8 @@ fn overlaid(base: Config, ours: &Config) -> Config {
     config.user.get_or_insert_with(|| format!("{}:{}", NOBODY.uid, NOBODY.gid));
     config.working_dir = ours.working_dir.clone().or(config.working_dir);
     config.stop_signal = ours.stop_signal.clone().or(config.stop_signal);
+    config.exposed_ports.extend(ours.exposed_ports.clone());
+    config.volumes.extend(ours.volumes.clone());
     config.labels.extend(ours.labels.clone());
     config
 }

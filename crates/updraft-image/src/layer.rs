@@ -204,7 +204,7 @@ type Blob = Measure<BufReader<File>>;
 
 /// The archive of a layer, decompressed.
 pub(crate) enum Archive {
-    Plain(Blob),
+    Plain(Box<Blob>),
     Gzip(Box<MultiGzDecoder<BufReader<Blob>>>),
 }
 
@@ -241,7 +241,7 @@ impl Entries {
         let file =
             Measure { size: 0, digesting: Digesting::default(), inner: BufReader::new(file) };
         let archive = match blob.media_type.as_str() {
-            media::LAYER => Archive::Plain(file),
+            media::LAYER => Archive::Plain(Box::new(file)),
             media::LAYER_GZIP | media::DOCKER_LAYER_GZIP => {
                 Archive::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file))))
             }
@@ -289,7 +289,7 @@ impl Entries {
             return Err(wrong(&blob, what, None));
         }
         let mut bytes = match archive.inner {
-            Archive::Plain(bytes) => bytes,
+            Archive::Plain(bytes) => *bytes,
             Archive::Gzip(decoder) => decoder.into_inner().into_inner(),
         };
         let read = io::copy(&mut bytes, &mut io::sink());

@@ -222,10 +222,10 @@ impl Layout {
     ///
     /// [`LayoutError`] when the index cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Descriptor>, LayoutError> {
-        let manifests = self.index()?.manifests.into_iter();
+        let mut manifests = self.index()?.manifests.into_iter();
         let is_it =
             |it: &Descriptor| it.annotations.get(annotation::NAME).is_some_and(|it| it == name);
-        Ok(manifests.filter(is_it).next_back())
+        Ok(manifests.rfind(is_it))
     }
 
     fn blobs(&self) -> PathBuf {

@@ -7,6 +7,8 @@ mod closure;
 mod difference;
 mod digest;
 mod draft;
+#[cfg(test)]
+mod fixture;
 mod image;
 mod layer;
 mod layer_cache;
@@ -46,8 +48,8 @@ pub use registry::{
     Unauthorized, Wanted,
 };
 pub use sbom::{
-    Bom, Component, Components, Hash, LOCK_MOST, License, LicenseName, Property, SbomError,
-    cargo_components, harvested_components, npm_components, poetry_components,
+    Bom, CargoUse, Component, Components, Hash, LOCK_MOST, License, LicenseName, Property,
+    SbomError, cargo_components, harvested_components, npm_components, poetry_components,
     requirements_components, uv_components,
 };
 pub use stored::{ImageError, Inspection, LayerInspection, StoredImage};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::Digest;
 
@@ -68,7 +69,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Words about it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -130,12 +131,13 @@ pub struct Manifest {
     /// The image's configuration.
     pub config: Descriptor,
     /// From the base upwards.
+    #[serde(default, deserialize_with = "given")]
     pub layers: Vec<Descriptor>,
     /// The manifest that this artefact is about: it is a referrer of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Words about it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -149,6 +151,7 @@ pub struct Index {
     #[serde(default)]
     pub media_type: String,
     /// The manifests.
+    #[serde(default, deserialize_with = "given")]
     pub manifests: Vec<Descriptor>,
 }
 
@@ -163,12 +166,12 @@ pub struct ImageConfig {
     /// Such as `linux`.
     pub os: String,
     /// How it is run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub config: Config,
     /// What its root file system is made of.
     pub rootfs: RootFs,
     /// Where each layer comes from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
 }
 
@@ -180,19 +183,25 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// `NAME=value`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// The program and its first arguments.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Vec::is_empty")]
     pub entrypoint: Vec<String>,
     /// Further arguments, which whoever runs it may replace.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Vec::is_empty")]
     pub cmd: Vec<String>,
     /// The folder that it starts in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// Ports that it listens on, such as `8080/tcp`; the values are empty objects.
+    #[serde(deserialize_with = "given", skip_serializing_if = "BTreeMap::is_empty")]
+    pub exposed_ports: BTreeMap<String, Value>,
+    /// Folders that it writes to; the values are empty objects.
+    #[serde(deserialize_with = "given", skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, Value>,
     /// Words about it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Such as `SIGTERM`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +215,7 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
     /// The digest of each layer before compression, from the base upwards.
+    #[serde(default, deserialize_with = "given")]
     pub diff_ids: Vec<Digest>,
 }
 
@@ -222,4 +232,30 @@ pub struct History {
     /// There is no layer to this step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
+}
+
+/// Tools in Go write `null` for lists and maps with nothing in them.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tools_in_go_write_for_nothing_is_read_as_nothing() {
+        let config = r#"{ "architecture": "amd64", "os": "linux", "variant": "v8",
+            "config": { "User": "", "Env": null, "Entrypoint": null, "Cmd": ["/bin/sh"],
+                "Labels": null, "Volumes": null, "OnBuild": null, "ExposedPorts": { "80/tcp": {} } },
+            "rootfs": { "type": "layers", "diff_ids": null }, "history": null }"#;
+        let config: ImageConfig = serde_json::from_str(config).unwrap();
+        assert_eq!(config.config.cmd, ["/bin/sh"]);
+        assert!(config.config.env.is_empty() && config.rootfs.diff_ids.is_empty());
+        assert!(config.config.exposed_ports.contains_key("80/tcp"));
+        let written = serde_json::to_string(&config).unwrap();
+        assert!(written.contains(r#""ExposedPorts":{"80/tcp":{}}"#), "{written}");
+        let index: Index = serde_json::from_str(r#"{"schemaVersion":2,"manifests":null}"#).unwrap();
+        assert!(index.manifests.is_empty());
+    }
 }

@@ -146,7 +146,10 @@ mod tests {
         let statement = attach(&image, IN_TOTO);
         assert_eq!(attach(&image, CYCLONEDX), sbom);
         attach(&other, CYCLONEDX);
-        assert_eq!(layout.referrers(&image.digest, Some(CYCLONEDX)).unwrap(), [sbom.clone()]);
+        assert_eq!(
+            layout.referrers(&image.digest, Some(CYCLONEDX)).unwrap(),
+            std::slice::from_ref(&sbom)
+        );
         let all = layout.referrers(&image.digest, None).unwrap();
         assert!(all.len() == 2 && all.contains(&statement), "{all:?}");
         assert_eq!(layout.attached(&sbom.digest).unwrap(), b"[1]");

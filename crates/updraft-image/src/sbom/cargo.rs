@@ -1,6 +1,6 @@
 //! Components of a Rust program: `Cargo.lock`, and what `cargo metadata` knows about it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::Deserialize;
 
@@ -8,6 +8,7 @@ use super::{Component, Components, Hash, SbomError, bounded, licence, purl, shap
 
 const LOCK: &str = "Cargo.lock";
 const METADATA: &str = "the answer of `cargo metadata`";
+const TREE: &str = "the answer of `cargo tree`";
 const REGISTRIES: [&str; 2] =
     ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
 
@@ -73,25 +74,45 @@ struct EdgeKind {
 /// A package by name, version and source, as the lock file and Cargo have it.
 type Key = (String, String, Option<String>);
 
-/// The crates of a lock file.
+/// Which crates of a workspace a program is made of, as Cargo tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CargoUse<'a> {
+    /// The program's package.
+    pub package: &'a str,
+    /// The answer of `cargo metadata --format-version 1 --locked --filter-platform TARGET`.
+    pub metadata: &'a str,
+    /// The answer of `cargo tree --locked -p PACKAGE -e normal,build --prefix none -f {p} --target
+    /// TARGET`. Without it the features that other packages of the workspace ask for count too.
+    pub tree: Option<&'a str>,
+}
+
+/// The crates of a lock file, all of them or those that a program really uses.
 ///
-/// With the answer of `cargo metadata --format-version 1 --locked --filter-platform TRIPLE` only
-/// what `package` really uses is taken, with licences; what only takes part in its build (build
-/// scripts, macros) has the scope `excluded`. Without it all that the file locks is taken.
+/// Of those that are used, what only takes part in the build (build scripts, macros) has the
+/// scope `excluded`, and licences are named.
 ///
 /// # Errors
 ///
 /// [`SbomError`] when one of the texts is not what it should be, or has no such package.
 pub fn cargo_components(
     lock: &str,
-    metadata: Option<&str>,
-    package: &str,
+    used_by: Option<CargoUse<'_>>,
 ) -> Result<Components, SbomError> {
     let locked: Lock = toml::from_str(bounded(LOCK, lock)?).map_err(|error| shape(LOCK)(&error))?;
-    let Some(metadata) = metadata else { return Ok(all(&locked)) };
-    let metadata: Metadata = serde_json::from_str(bounded(METADATA, metadata)?)
+    let Some(used_by) = used_by else { return Ok(all(&locked)) };
+    let metadata: Metadata = serde_json::from_str(bounded(METADATA, used_by.metadata)?)
         .map_err(|error| shape(METADATA)(&error))?;
-    used(&locked, &metadata, package)
+    let tree = used_by.tree.map(|tree| bounded(TREE, tree)).transpose()?.map(in_tree);
+    used(&locked, &metadata, used_by.package, tree.as_ref())
+}
+
+/// Names and versions in lines as `name v1.2.3 (proc-macro)`.
+fn in_tree(text: &str) -> HashSet<(&str, &str)> {
+    let words = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.next()?.strip_prefix('v')?))
+    });
+    words.collect()
 }
 
 fn all(lock: &Lock) -> Components {
@@ -112,10 +133,18 @@ fn all(lock: &Lock) -> Components {
     made
 }
 
-fn used(lock: &Lock, metadata: &Metadata, package: &str) -> Result<Components, SbomError> {
+fn used(
+    lock: &Lock,
+    metadata: &Metadata,
+    package: &str,
+    tree: Option<&HashSet<(&str, &str)>>,
+) -> Result<Components, SbomError> {
     let locked: HashMap<Key, &Locked> = lock.package.iter().map(|it| (key(it), it)).collect();
+    let is_used = |it: &&Described| {
+        tree.is_none_or(|tree| tree.contains(&(it.name.as_str(), it.version.as_str())))
+    };
     let described: HashMap<&str, &Described> =
-        metadata.packages.iter().map(|it| (it.id.as_str(), it)).collect();
+        metadata.packages.iter().filter(is_used).map(|it| (it.id.as_str(), it)).collect();
     let nodes: HashMap<&str, &Node> = metadata
         .resolve
         .iter()
@@ -162,6 +191,9 @@ fn reached<'a>(
     let mut reached: BTreeMap<&str, bool> = BTreeMap::new();
     let mut open = VecDeque::from([(root, true)]);
     while let Some((id, is_in_program)) = open.pop_front() {
+        if !described.contains_key(id) {
+            continue;
+        }
         let before = reached.get(id).copied();
         if before == Some(true) || before == Some(is_in_program) {
             continue;

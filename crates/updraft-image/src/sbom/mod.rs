@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, HarvestedFile};
 
-pub use cargo::cargo_components;
+pub use cargo::{CargoUse, cargo_components};
 pub use node::npm_components;
 pub use python::{poetry_components, requirements_components, uv_components};
 

@@ -113,8 +113,10 @@ fn component(path: &str, package: &Package) -> Option<Component> {
         component.scope = Some("excluded".to_owned());
     }
     component.hashes = package.integrity.as_deref().map(hashes).unwrap_or_default();
-    let text = package.license.as_ref().and_then(|it| it.as_str().or(it.get("type")?.as_str()));
-    component.licenses = text.and_then(licence).into_iter().collect();
+    // Long ago it was a table.
+    let words = |it: &'_ Value| it.as_str().or_else(|| it.get("type")?.as_str()).map(str::to_owned);
+    let text = package.license.as_ref().and_then(words);
+    component.licenses = text.as_deref().and_then(licence).into_iter().collect();
     Some(component)
 }
 
