@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::{Descriptor, Digest, Digesting, LayoutError};
 
@@ -10,6 +11,9 @@ const NAME: &str = "draft-";
 
 /// The most drafts of one process in one layout at once.
 const DRAFTS_MOST: u32 = 10_000;
+
+/// A draft that nobody wrote to for so long is nobody's.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A blob that is being written. Unless it is kept it leaves nothing.
 #[derive(Debug)]
@@ -85,6 +89,10 @@ impl Drop for Draft {
     }
 }
 
+fn is_old(modified: SystemTime) -> bool {
+    modified.elapsed().is_ok_and(|age| age > ABANDONED)
+}
+
 /// A new file that no other thread or process has.
 pub(crate) fn create(folder: &Path) -> io::Result<(File, PathBuf)> {
     let process = std::process::id();
@@ -99,7 +107,8 @@ pub(crate) fn create(folder: &Path) -> io::Result<(File, PathBuf)> {
     Err(io::Error::other("too many drafts of one process"))
 }
 
-/// Removes drafts of processes that are gone.
+/// Removes drafts of processes that are gone. The process of a fresh one may be one that this
+/// one cannot see, in another container.
 pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -107,6 +116,7 @@ pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
         let draft = name.to_str().and_then(|name| name.strip_prefix(NAME)?.split_once('-'));
         if let Some((process, _)) = draft
             && process.parse::<u32>().is_ok_and(|it| !Path::new(&format!("/proc/{it}")).exists())
+            && entry.metadata().and_then(|it| it.modified()).is_ok_and(is_old)
         {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -115,4 +125,45 @@ pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    #[test]
+    fn drafts_of_the_dead_are_removed_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - 2 * ABANDONED;
+        let (live, dead) = (std::process::id(), u32::MAX);
+        for (name, modified) in [
+            (format!("draft-{live}-0"), old),
+            (format!("draft-{dead}-0"), old),
+            (format!("draft-{dead}-1"), SystemTime::now()),
+            ("draft-of-a-letter".to_owned(), old),
+        ] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(modified).unwrap();
+        }
+        let layout = Layout::create(folder.path()).unwrap();
+        let names = || -> Vec<String> {
+            let entries = fs::read_dir(layout.folder()).unwrap().map(|it| it.unwrap().file_name());
+            let names = entries.map(|name| name.into_string().unwrap());
+            let mut names: Vec<_> = names.filter(|name| name.starts_with("draft")).collect();
+            names.sort();
+            names
+        };
+        let kept =
+            [format!("draft-{live}-0"), format!("draft-{dead}-1"), "draft-of-a-letter".to_owned()];
+        let mut kept = kept.to_vec();
+        kept.sort();
+        assert_eq!(names(), kept);
+        // The next draft takes a name that is free, and leaves nothing when it is dropped.
+        let mut draft = layout.draft().unwrap();
+        draft.write_all(b"half").unwrap();
+        assert_eq!(names().len(), 4);
+        drop(draft);
+        assert_eq!(names(), kept);
+    }
 }

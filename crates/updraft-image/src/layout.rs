@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use crate::draft::{self, Draft};
 use crate::oci::{annotation, media};
-use crate::{Descriptor, Digest, Index};
+use crate::{Descriptor, Digest, Digesting, Index};
 
 const MARK: &str = "oci-layout";
 const MARK_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "index.json";
 /// The largest document that is read into memory; registries take no larger manifest.
 const DOCUMENT_MOST: u64 = 4 << 20;
+
+/// Blobs are checked in pieces of this size.
+const PIECE: usize = 256 * 1024;
 
 /// A folder that is an OCI image layout.
 #[derive(Clone, Debug)]
@@ -117,6 +120,32 @@ impl Layout {
     /// [`LayoutError`] when it cannot be written.
     pub fn draft(&self) -> Result<Draft, LayoutError> {
         Draft::begin(&self.folder, self.blobs()).map_err(failed("write", &self.folder))
+    }
+
+    /// Checks a blob of any size against its digest.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] when it cannot be read, or is something else.
+    pub fn check(&self, blob: &Descriptor) -> Result<(), LayoutError> {
+        let path = self.blob(&blob.digest);
+        let mut file = File::open(&path).map_err(failed("read", &path))?;
+        let mut digesting = Digesting::default();
+        let mut piece = vec![0; PIECE];
+        let mut size = 0;
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => {
+                    digesting.update(piece.get(..read).unwrap_or_default());
+                    size += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed("read", &path)(error)),
+            }
+        }
+        let is_right = size == blob.size && digesting.finish() == blob.digest;
+        if is_right { Ok(()) } else { Err(LayoutError::Corrupt(path)) }
     }
 
     /// Takes a blob from another layout, checked against its name.

@@ -247,6 +247,19 @@ impl StoredImage {
         Platform { architecture: self.config.architecture.clone(), os: self.config.os.clone() }
     }
 
+    /// Checks each layer's blob against its digest; manifest and configuration were checked when
+    /// they were read.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] that names the blob which is missing or something else.
+    pub fn verify(&self) -> Result<(), ImageError> {
+        for blob in &self.manifest.layers {
+            self.layout.check(blob)?;
+        }
+        Ok(())
+    }
+
     /// What it is, for people and programs.
     pub fn inspect(&self) -> Inspection {
         let made: Vec<&History> = self.config.history.iter().filter(|it| !it.empty_layer).collect();

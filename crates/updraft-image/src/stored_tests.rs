@@ -93,3 +93,26 @@ fn what_is_no_image_is_refused_with_the_reason() {
     assert!(error.contains("is not an image manifest"), "{error}");
     assert!(StoredImage::open(&layout, &Digest::of(b"nowhere")).is_err());
 }
+
+#[test]
+fn an_image_with_a_damaged_cut_or_missing_layer_is_told_from_a_good_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::create(folder.path()).unwrap();
+    let image = fixture::image(&layout, &[fixture::archive(&[fixture::file("a", "content")])]);
+    image.verify().unwrap();
+    let path = layout.blob(&image.manifest().layers[0].digest);
+    let good = std::fs::read(&path).unwrap();
+    for at in [0, 512, good.len() - 1] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let error = image.verify().unwrap_err().to_string();
+        assert!(error.contains("has other content than its name says"), "{error}");
+    }
+    std::fs::write(&path, &good[..good.len() - 1]).unwrap();
+    assert!(image.verify().is_err());
+    std::fs::write(&path, &good).unwrap();
+    image.verify().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(image.verify().is_err());
+}

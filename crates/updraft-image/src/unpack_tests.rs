@@ -194,6 +194,7 @@ fn no_entry_gets_out_of_the_folder() {
     }
 }
 
+// A campaign: UPDRAFT_UNPACK_CASES=4000 cargo nextest run -p updraft-image whatever_an_archive
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(
         std::env::var("UPDRAFT_UNPACK_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(64)

@@ -143,13 +143,10 @@ impl Closure {
     /// [`ClosureError::Lacks`] with everything that is missing.
     ///
     /// ```
-    /// use std::path::Path;
     /// use updraft_image::{Closure, Host, Tree};
     ///
     /// let mut tree = Tree::default();
-    /// tree.add_host(Path::new("/bin/sh"), "/app/sh")?;
-    /// # let mut tree = Tree::default();
-    /// # tree.add_host(&std::fs::canonicalize("/bin/sh")?, "/app/sh")?;
+    /// tree.add_host(&std::fs::canonicalize("/bin/sh")?, "/app/sh")?;
     /// let closure = Closure::of(&tree, &["/app/sh"], &Host::this())?;
     /// for file in closure.files() {
     ///     println!("{} {:?}", file.path, file.package);
