@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use updraft_image::{
-    Bom, Components, HarvestedFile, Resource, SbomError, Statement, cargo_components,
+    Bom, CargoUse, Components, HarvestedFile, Resource, SbomError, Statement, cargo_components,
     harvested_components, npm_components, requirements_components, uv_components,
 };
 use updraft_system::Build;
@@ -126,7 +126,11 @@ fn cargo(folder: &Path) -> Result<Option<Components>, SbomError> {
         "" => None,
         _ => cargo(&["metadata", "--format-version", "1", "--locked", "--offline"]),
     };
-    cargo_components(&lock, metadata.as_deref(), package).map(Some)
+    let tree = ["tree", "--locked", "--offline", "-p", package, "-e", "normal,build"];
+    let tree = cargo(&[&tree[..], &["--prefix", "none", "-f", "{p}"]].concat());
+    let known = metadata.as_deref();
+    let used = known.map(|metadata| CargoUse { package, metadata, tree: tree.as_deref() });
+    cargo_components(&lock, used).map(Some)
 }
 
 /// The name in a package id: `path+file:///shop/orders#0.1.0`, or `…#name@0.1.0` where folder
