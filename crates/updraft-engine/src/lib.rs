@@ -8,6 +8,7 @@ mod durable;
 mod engine;
 pub mod environment;
 pub mod logs;
+mod memory;
 mod ports;
 mod probe;
 mod replica;
@@ -20,6 +21,7 @@ pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, Ru
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
 };
+pub use memory::{MemoryError, Remembered};
 pub use ports::PortError;
 pub use resource::{
     AttachError, Attachments, InvalidUrl, NotReady, Planner, Programs, ResourceError, ResourcePlan,
