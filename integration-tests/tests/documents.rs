@@ -19,13 +19,18 @@ fn scripts(page: &Path) -> Result<Vec<String>> {
 
 /// Runs every script of a page as somebody would who has the command in their `PATH`.
 fn follow(system: &TestSystem, page: &str, blocks_min: usize) -> Result<()> {
+    follow_in(system, repository(), page, blocks_min)
+}
+
+/// The same, with each script in this folder.
+fn follow_in(system: &TestSystem, folder: &Path, page: &str, blocks_min: usize) -> Result<()> {
     let scripts = scripts(&repository().join(page))?;
     ensure!(blocks_min <= scripts.len(), "{page} has lost its commands: {scripts:?}");
     let programs = system.program().parent().context("the command is in a folder")?;
     let path = env::var("PATH").unwrap_or_default();
     for script in scripts {
         let mut shell = system.bare("sh");
-        shell.args(["-ec", &script]).current_dir(repository());
+        shell.args(["-ec", &script]).current_dir(folder);
         // What pages ask of cargo is in its cache: the repository is built from it.
         shell.env("CARGO_NET_OFFLINE", "true");
         shell.env("PATH", format!("{}:{path}", programs.display()));
@@ -54,6 +59,31 @@ fn every_command_of_the_wire_page_works_in_its_order() -> Result<()> {
 fn every_command_of_the_check_page_works_in_its_order() -> Result<()> {
     let system = TestSystem::at(&repository().join("examples/shop"))?;
     follow(&system, "docs/guide/check.md", 8)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
+fn every_command_of_the_ci_page_works_in_its_order() -> Result<()> {
+    let system = TestSystem::at(&repository().join("examples/shop"))?;
+    follow(&system, "docs/guide/ci.md", 4)
+}
+
+#[test]
+fn every_command_of_the_reboot_page_works_in_its_order() -> Result<()> {
+    let _turn = Turn::take("canary")?;
+    let system = TestSystem::at(&repository().join("examples/canary"))?;
+    follow(&system, "docs/guide/reboot.md", 3)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
+fn every_command_of_the_moving_page_works() -> Result<()> {
+    let system = TestSystem::empty()?;
+    let examples = system.directory().join("moving");
+    let mut copy = system.bare("cp");
+    copy.arg("-r").arg(repository().join("examples/moving")).arg(&examples);
+    system.finish(copy)?.expect(0)?;
+    follow_in(&system, &examples, "docs/guide/moving.md", 3)?;
     system.expect_nothing(&[], Duration::ZERO)
 }
 

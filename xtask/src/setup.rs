@@ -48,6 +48,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "umoci", package: "umoci", purpose: "images, unpacked by others" },
     Tool { program: "runc", package: "runc", purpose: "images that are run" },
     Tool { program: "openssl", package: "openssl", purpose: "signatures, checked by others" },
+    Tool { program: "systemd-analyze", package: "systemd", purpose: "units of services" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 
@@ -67,7 +68,7 @@ impl std::error::Error for Lacking {}
 pub(crate) fn run() -> Result<()> {
     ci::require_components()?;
     debian_packages()?;
-    s3_server()?;
+    ENVIRONMENTS.iter().try_for_each(python)?;
     output::line("  everything that the tests need is installed");
     Ok(())
 }
@@ -90,19 +91,35 @@ fn debian_packages() -> Result<()> {
     Ok(())
 }
 
-/// Plays S3. Debian has no server that does.
-const S3: &str = "moto[s3,server]==5.2.1";
+/// What tests need of PyPI, in an environment of its own below the target folder.
+struct Environment {
+    folder: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
 
-/// Makes the Python environment below the target folder in which the tests of blobs find S3.
-fn s3_server() -> Result<()> {
+const ENVIRONMENTS: &[Environment] = &[
+    // Plays S3. Debian has no server that does.
+    Environment { folder: "s3", package: "moto[s3,server]==5.2.1", purpose: "the tests of blobs" },
+    // Brings the schemas of SchemaStore with it, so that nothing is asked while tests run.
+    Environment {
+        folder: "schemas",
+        package: "check-jsonschema==0.37.4",
+        purpose: "the tests of `updraft ci`",
+    },
+];
+
+/// Makes a Python environment, unless it is there.
+fn python(environment: &Environment) -> Result<()> {
+    let Environment { folder, package, purpose } = environment;
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| "target".into());
-    let folder = repository::root().join(target).join("s3");
+    let folder = repository::root().join(target).join(folder);
     let (made, python) = (folder.join("made-from"), folder.join("bin/python3"));
-    if fs::read_to_string(&made).is_ok_and(|made| made == S3) {
+    if fs::read_to_string(&made).is_ok_and(|made| made == *package) {
         return Ok(());
     }
-    output::line(&format!("  {S3} of PyPI into {}", folder.display()));
+    output::line(&format!("  {package} of PyPI into {}", folder.display()));
     let words: [(&str, &[&str]); 2] =
         [("venv", &["--clear"]), ("pip", &["install", "--quiet", "--disable-pip-version-check"])];
     for (module, options) in words {
@@ -112,17 +129,17 @@ fn s3_server() -> Result<()> {
         if module == "venv" {
             command.arg(&folder)
         } else {
-            command.arg(S3)
+            command.arg(package)
         };
         let status = command.status().context("python3 could not be started")?;
         if !status.success() {
             bail!(Lacking(format!(
-                "the tests of blobs need {S3} in {}: python3 -m {module} failed ({status})",
+                "{purpose} need {package} in {}: python3 -m {module} failed ({status})",
                 folder.display()
             )));
         }
     }
-    fs::write(&made, S3).with_context(|| format!("{} could not be written", made.display()))
+    fs::write(&made, package).with_context(|| format!("{} could not be written", made.display()))
 }
 
 fn advice(packages: &[&str]) -> String {

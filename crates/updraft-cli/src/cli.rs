@@ -9,6 +9,7 @@ use crate::global::Global;
 use crate::verb::attach::AttachArgs;
 use crate::verb::build::BuildArgs;
 use crate::verb::check::CheckArgs;
+use crate::verb::ci::CiArgs;
 use crate::verb::completions::CompletionsArgs;
 use crate::verb::down::DownArgs;
 use crate::verb::explain::ExplainArgs;
@@ -20,6 +21,7 @@ use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
 use crate::verb::restart::RestartArgs;
 use crate::verb::scale::ScaleArgs;
+use crate::verb::service::ServiceArgs;
 use crate::verb::tap::TapArgs;
 use crate::verb::task::TaskArgs;
 use crate::verb::top::TopArgs;
@@ -77,6 +79,8 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     Gateway(GatewayArgs),
     Init(InitArgs),
+    Ci(CiArgs),
+    Service(ServiceArgs),
     /// Print the JSON Schema of updraft.toml, for editors
     #[command(after_help = crate::verb::schema::AFTER_HELP)]
     Schema,
@@ -141,6 +145,16 @@ mod tests {
             "updraft mesh fault back --delay 1s --abort 503",
             "updraft mesh route back --to v1 --path x",
             "updraft mesh rotate back --root",
+            "updraft up -d --resume",
+            "updraft up --resume --fresh",
+            "updraft ci",
+            "updraft ci jenkins",
+            "updraft ci github --push ghcr.io/Acme",
+            "updraft service",
+            "updraft service install --user --system",
+            "updraft service install --run-as a",
+            "updraft service install --name a/b",
+            "updraft service install --dry-run --no-start",
         ];
         for line in refused {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

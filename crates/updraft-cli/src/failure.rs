@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::log_view::PrintError;
-use updraft_engine::{ErrorClass, StartError, StateDirError};
+use updraft_engine::{ErrorClass, MemoryError, StartError, StateDirError};
 use updraft_system::ControlProblem;
 
 use crate::control::{BindError, ControlError};
@@ -134,6 +134,12 @@ impl From<ErrorClass> for Class {
 
 impl From<StateDirError> for Failure {
     fn from(error: StateDirError) -> Self {
+        Self::from_error(Class::Environment, &error)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
         Self::from_error(Class::Environment, &error)
     }
 }

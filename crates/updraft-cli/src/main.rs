@@ -5,6 +5,7 @@ mod cli;
 mod completion;
 mod control;
 mod failure;
+mod generated;
 mod global;
 mod init;
 mod log_view;
@@ -19,6 +20,7 @@ mod reference;
 mod running;
 mod screen;
 mod system_dir;
+mod systemd;
 mod table;
 mod topology;
 mod verb;
@@ -96,6 +98,8 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,
         Verb::Init(args) => verb::init::run(global, &args),
         Verb::Schema => verb::schema::run(),
+        Verb::Ci(args) => verb::ci::run(global, &args),
+        Verb::Service(args) => verb::service::run(global, args).await,
         Verb::Completions(args) => verb::completions::run(&args),
     }
 }

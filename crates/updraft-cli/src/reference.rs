@@ -1,13 +1,24 @@
-//! `docs/reference/cli.md`, made from the words of the command line, so that the two
-//! cannot differ. `UPDATE_DOCS=1 cargo test -p updraft-cli` writes it anew.
+//! `docs/reference/cli.md`, and a page in `docs/reference/cli/` for each verb that has verbs
+//! of its own, made from the words of the command line, so that the two cannot differ.
+//! `UPDATE_DOCS=1 cargo test -p updraft-cli` writes them anew.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory as _};
 
 use crate::cli::Cli;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference");
+
+/// The first lines of the page of a verb.
+const HEAD_OF_VERB: &str = "\
+<!-- Made from the command itself: `UPDATE_DOCS=1 cargo test -p updraft-cli` writes it anew. -->
+
+What holds for every verb is in [the command line](../cli.md).
+";
 
 const HEAD: &str = "\
 # The command line
@@ -37,16 +48,31 @@ above it (`-C DIR` starts elsewhere). Without one, a `Procfile` in that director
 enough: each of its lines is a service, and the folder's name is the system's.
 ";
 
-fn reference() -> String {
+/// The pages, by their paths in the folder of the reference.
+fn reference() -> BTreeMap<String, String> {
     let mut root = Cli::command();
     root.build();
     let mut text = HEAD.to_owned();
     text.push_str("\n## Options of every verb\n\n");
     root.get_arguments().filter(|arg| arg.is_global_set()).for_each(|arg| describe(&mut text, arg));
+    let mut pages = BTreeMap::new();
     for verb in root.get_subcommands_mut() {
-        describe_verbs(&mut text, verb, "");
+        let name = verb.get_name().to_owned();
+        if name == "help" {
+            continue;
+        }
+        if verb.get_subcommands().next().is_none() {
+            describe_verbs(&mut text, verb, "");
+            continue;
+        }
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(text, "\n## `{name}`\n\n{about}: [its verbs](cli/{name}.md).").unwrap();
+        let mut page = format!("# `updraft {name}`\n\n{HEAD_OF_VERB}");
+        describe_verbs(&mut page, verb, "");
+        pages.insert(format!("cli/{name}.md"), page);
     }
-    text
+    pages.insert("cli.md".to_owned(), text);
+    pages
 }
 
 /// A verb, and those below it.
@@ -93,13 +119,21 @@ fn describe(text: &mut String, arg: &Arg) {
 
 #[test]
 fn the_reference_is_what_the_command_says() {
+    let folder = Path::new(FOLDER);
     let current = reference();
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(FILE, &current).unwrap();
+        fs::create_dir_all(folder.join("cli")).unwrap();
+        current.iter().for_each(|(page, text)| fs::write(folder.join(page), text).unwrap());
     }
-    let written = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(
-        written == current,
-        "docs/reference/cli.md is out of date: UPDATE_DOCS=1 cargo test -p updraft-cli"
-    );
+    for (page, text) in &current {
+        let written = fs::read_to_string(folder.join(page)).unwrap_or_default();
+        assert!(
+            written == *text,
+            "docs/reference/{page} is out of date: UPDATE_DOCS=1 cargo test -p updraft-cli"
+        );
+    }
+    for page in fs::read_dir(folder.join("cli")).unwrap() {
+        let name = format!("cli/{}", page.unwrap().file_name().display());
+        assert!(current.contains_key(&name), "docs/reference/{name} is of no verb any more");
+    }
 }

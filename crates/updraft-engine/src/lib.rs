@@ -9,6 +9,7 @@ mod durable;
 mod engine;
 pub mod environment;
 pub mod logs;
+mod memory;
 mod ports;
 mod probe;
 mod replica;
@@ -25,6 +26,7 @@ pub use build::{
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
 };
+pub use memory::{MemoryError, Remembered};
 pub use ports::PortError;
 pub use resource::{
     AttachError, Attachments, InvalidUrl, NotReady, Planner, Programs, ResourceError, ResourcePlan,

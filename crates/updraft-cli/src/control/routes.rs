@@ -145,6 +145,7 @@ impl Routes {
     async fn stop(self, request: Request<Incoming>) -> Answer {
         let StopRequest { resources, now } = body_or_default(request).await?;
         self.engine.begin_stop(StopOptions { resources, now });
+        self.engine.forget_run()?;
         let mut answer = json(&self.engine.status())?;
         *answer.status_mut() = StatusCode::ACCEPTED;
         Ok(answer)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use updraft_engine::StateLock;
+use updraft_engine::{Remembered, StateLock};
 use updraft_system::{StopRequest, SystemEnd};
 
 use crate::control::Client;
@@ -23,7 +23,8 @@ Examples:
   updraft down --now          kill it
   updraft down --resources    also delete the data of its local resources
 
-It returns when nothing of it is left. Exit code 1: something did not end in its
+It returns when nothing of it is left. What ran in the background is forgotten: the next
+`updraft up -d` starts the system as its manifest has it. Exit code 1: something did not end in its
 time and was killed.")]
 pub(crate) struct DownArgs {
     /// Delete the data of local resources too, also of a system that is not running
@@ -48,6 +49,7 @@ fn is_stopped(
     lock: &StateLock,
     args: &DownArgs,
 ) -> Outcome {
+    Remembered::forget(&addressed.state, lock)?;
     if args.resources {
         addressed.state.delete_resources(lock)?;
     }

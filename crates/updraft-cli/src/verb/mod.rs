@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod down;
 pub(crate) mod explain;
@@ -16,6 +17,7 @@ pub(crate) mod ps;
 pub(crate) mod restart;
 pub(crate) mod scale;
 pub(crate) mod schema;
+pub(crate) mod service;
 pub(crate) mod tap;
 pub(crate) mod task;
 pub(crate) mod top;

@@ -6,6 +6,7 @@ use std::fmt;
 use updraft_mesh::{AuthorityError, GatewayError, TapError};
 
 use crate::environment::ConfigError;
+use crate::memory::MemoryError;
 use crate::ports::PortError;
 use crate::resource::{AttachError, ResourceError};
 use crate::scope::ScopeError;
@@ -50,6 +51,8 @@ pub(super) enum Reason {
     Wire(#[source] GatewayError),
     #[error(transparent)]
     Authority(#[from] KeepError),
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }
 
 impl StartError {
@@ -145,6 +148,9 @@ pub enum CommandError {
     /// No certificate.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// What runs cannot be kept for the next start.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// A version that no process serves.
     #[error("`{service}` has no version `{version}`; it has {known}")]
     NoVersion {
@@ -175,7 +181,7 @@ impl CommandError {
             | Self::Authority(_)
             | Self::NoVersion { .. } => ErrorClass::Usage,
             Self::NotNow(_) | Self::NotReady { .. } | Self::Scope(_) => ErrorClass::Finding,
-            Self::Resource(_) | Self::Port(_) => ErrorClass::Environment,
+            Self::Resource(_) | Self::Port(_) | Self::Memory(_) => ErrorClass::Environment,
         }
     }
 }

@@ -20,6 +20,7 @@ use updraft_system::{LogSource, Name, ProcessStatus, Route, System, SystemStatus
 use crate::board::{Board, Stage};
 use crate::environment;
 use crate::logs::{LogLimits, LogStore};
+use crate::memory::{Memory, Remembered};
 use crate::ports::{Ports, Reservation};
 use crate::replica::{Intent, ReplicaPlan};
 use crate::resource::{Attachments, Planner, Programs, ResourcePlan};
@@ -41,6 +42,10 @@ pub struct Options {
     pub only: Vec<Name>,
     /// Replace promised ports that somebody else holds.
     pub new_ports: bool,
+    /// Keep what runs in the state folder, beginning with this, so that it can be started
+    /// again after a crash; its copies of processes go before those of the manifest. `None`:
+    /// nothing is kept, and what was kept stays.
+    pub remember: Option<Remembered>,
 }
 
 /// A system that runs. Clones are handles of the same run.
@@ -69,6 +74,7 @@ struct Run {
     commands: tokio::sync::Mutex<()>,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
+    memory: Mutex<Memory>,
     stop: watch::Sender<Option<StopOptions>>,
     finished: watch::Sender<Option<StopReport>>,
 }
@@ -114,6 +120,7 @@ impl Engine {
             .map(|name| Reason::NoService(name.to_string()))
             .collect();
         let system = order::closure(&system, &options.only);
+        let system = options.remember.iter().fold(system, |system, run| run.scaled(system));
         let config = environment::configure(&system, &directory)
             .map_err(|error| reasons.push(error.into()))
             .unwrap_or_default();
@@ -139,7 +146,10 @@ impl Engine {
             resources: wire::behind(&held.resources),
         })
         .map_err(|error| refuse(Reason::Wire(error)))?;
+        let memory = Memory::begin(&state, options.remember);
+        let memory = Mutex::new(memory.map_err(|error| refuse(error.into()))?);
         let run = Arc::new(Run {
+            memory,
             board,
             wire,
             authority,
@@ -192,6 +202,24 @@ impl Engine {
         Changes(self.0.board.subscribe())
     }
 
+    /// Forgets what runs: after its end it is not to come back by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when its file cannot be removed.
+    pub fn forget_run(&self) -> Result<(), CommandError> {
+        Ok(self.0.memory().forget()?)
+    }
+
+    /// Keeps which release runs from now on; `None`: the working tree.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when it cannot be written.
+    pub fn remember_release(&self, release: Option<u64>) -> Result<(), CommandError> {
+        Ok(self.0.memory().released(release)?)
+    }
+
     /// The system's log.
     pub fn logs(&self) -> &LogStore {
         &self.0.logs
@@ -215,6 +243,11 @@ impl Run {
     fn held(&self) -> MutexGuard<'_, Held> {
         // What a panic left behind is still the truth about what runs.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Its file is replaced whole, so what a panic left behind is sound.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn routes(&self) -> Vec<Route> {

@@ -126,6 +126,11 @@ impl Run {
             Stage::Failed(reason) => Some(reason.clone()),
             _ => None,
         };
+        if failed.is_some()
+            && let Err(error) = self.memory().failed()
+        {
+            failed = failed.map(|reason| format!("{reason}; {}", super::error::chain(&error)));
+        }
         let delete = self.stop.borrow().is_some_and(|stop| stop.resources);
         let lock = self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let (true, Some(lock)) = (delete, &lock)

@@ -121,6 +121,9 @@ fn spawn(up: &Up, words: &Path) -> io::Result<Child> {
     if up.args.new_ports {
         command.arg("--new-ports");
     }
+    if up.args.fresh {
+        command.arg("--fresh");
+    }
     // Absolute, so it is taken for a folder and what follows for services.
     command.arg("--").arg(&up.addressed.dir.directory);
     command.args(up.only.iter().map(|name| name.as_str()));

@@ -2,6 +2,7 @@
 
 mod detach;
 mod follow;
+mod resume;
 mod session;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use updraft_engine::{Options, StateLock};
+use updraft_engine::{Options, Remembered, StateLock};
 use updraft_system::{Name, Route, System, SystemState};
 
 use crate::completion;
@@ -30,10 +31,15 @@ Examples:
   updraft up examples/shop        the system of another folder
   updraft up orders pricing       two services and what they need
   updraft up -d                   in the background; returns when it is ready
+  updraft up -d --fresh           the same, and nothing of an earlier run comes back
+  updraft up --resume             what a supervisor such as systemd starts
 
 The first TARGET is a folder when it contains a `/`, is `.` or `..`, or holds an
 updraft.toml or a Procfile; all others are services. Where the system runs already,
 its log is shown, and Ctrl-C leaves it running.
+
+What runs by `-d` or `--resume` is remembered until `updraft down`: after a reboot or a crash,
+the same without names of services starts the same services, with as many copies of each.
 
 Exit code 0: it ran and ended in order; 1: something could not start, or had to be
 killed; 2: the manifest is wrong; 4: this machine lacks something.")]
@@ -54,6 +60,12 @@ pub(crate) struct UpArgs {
     /// Replace ports of earlier runs that somebody else holds now
     #[arg(long)]
     new_ports: bool,
+    /// Stay in the foreground and start again what ran before it was cut off, as `-d` does
+    #[arg(long, conflicts_with_all = ["detach", "fresh"])]
+    resume: bool,
+    /// Start the system as its manifest has it, whatever ran before
+    #[arg(long)]
+    fresh: bool,
     /// Be the background half of `--detach`
     #[arg(long, hide = true, conflicts_with = "detach")]
     background: bool,
@@ -72,6 +84,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Outcome {
             Presence::Stopped(lock) => return up.start(lock).await,
             Presence::Running(client) => match up.state_to_join(&client).await? {
                 Some(_) if up.args.background => return up.leave_to_other(),
+                Some(pid) if up.args.resume => return Err(up.runs_elsewhere(pid)),
                 Some(pid) => return up.join(&client, pid).await,
                 None => {
                     output::say(format!("waiting for the end of the {} before", up.addressed.name));
@@ -97,22 +110,40 @@ impl Up {
         for name in &self.only {
             names::service(&system, name).map_err(|error| Failure::usage(error.to_string()))?;
         }
+        if self.args.detach || self.args.resume {
+            resume::tell(&self, &system)?;
+        }
         if self.args.detach {
             // The background half takes it again.
             drop(lock);
             return detach::start(&self).await;
         }
         let quiet = self.args.quiet || self.args.background;
+        let options = self.options(&system)?;
         let launch = session::Launch {
             style: (!quiet).then(|| self.style()),
             background: self.args.background,
-            options: Options { only: self.only, new_ports: self.args.new_ports },
+            options,
             directory: self.addressed.dir.directory,
             state: self.addressed.state,
             system,
             lock,
         };
         session::run(launch).await
+    }
+
+    /// What to run, and whether to keep that for the next start.
+    fn options(&self, system: &System) -> Result<Options, Failure> {
+        let new_ports = self.args.new_ports;
+        let named = Remembered { services: self.only.clone(), ..Remembered::default() };
+        if !self.args.background && !self.args.resume {
+            return Ok(Options { only: named.services, new_ports, remember: None });
+        }
+        let run = match self.only.is_empty() && !self.args.fresh {
+            true => resume::what_ran(&self.addressed.state, system)?.unwrap_or(named),
+            false => named,
+        };
+        Ok(Options { only: run.services.clone(), new_ports, remember: Some(run) })
     }
 
     /// The supervisor's process id, unless the system ends and has to be waited for.
@@ -129,11 +160,10 @@ impl Up {
 
     async fn join(&self, client: &Client, pid: u32) -> Outcome {
         let name = &self.addressed.name;
-        if self.args.new_ports {
-            return Err(Failure::usage(format!(
-                "{name} runs already; --new-ports is for its start"
-            ))
-            .help("`updraft down` stops it"));
+        let for_starts = [("--new-ports", self.args.new_ports), ("--fresh", self.args.fresh)];
+        if let Some((option, _)) = for_starts.iter().find(|(_, given)| *given) {
+            return Err(Failure::usage(format!("{name} runs already; {option} is for its start"))
+                .help("`updraft down` stops it"));
         }
         output::say(format!("{name} runs already (pid {pid})"));
         if self.args.detach {
@@ -143,6 +173,12 @@ impl Up {
             return Ok(ExitCode::SUCCESS);
         }
         follow::run(self, client).await
+    }
+
+    /// A supervisor above this one must have the system itself, not its log.
+    fn runs_elsewhere(&self, pid: u32) -> Failure {
+        Failure::finding(format!("{} runs already (pid {pid})", self.addressed.name))
+            .help("`updraft down` stops it; then start it here")
     }
 
     /// Another `up` was quicker: the half in the foreground goes on with that one.

@@ -19,6 +19,7 @@ use crate::log_view::{LogPrinter, LogStyle};
 use crate::output::{Notices, stderr_is_terminal};
 use crate::progress::Progress;
 use crate::readiness::progress;
+use crate::systemd::Notifier;
 
 /// Lines of the builds shown when one of them fails.
 const BUILD_LINES_MAX: usize = 500;
@@ -45,6 +46,11 @@ pub(super) async fn run(launch: Launch) -> Outcome {
     if launch.background {
         detach::leave_terminal()?;
     }
+    // The half in the background is nobody's main process.
+    let above = if launch.background { Ok(Notifier::default()) } else { Notifier::from_env() };
+    let above = above.map_err(|error| {
+        Failure::environment("cannot tell the service manager how it goes").because(&error)
+    })?;
     let signals = Signals::listen()?;
     let since = Timestamp::now();
     let Launch { system, directory, state, lock, options, style, background } = launch;
@@ -77,6 +83,7 @@ pub(super) async fn run(launch: Launch) -> Outcome {
         background,
         since,
         style,
+        above,
         engine,
     };
     let report = session.attend(signals).await;
@@ -97,6 +104,8 @@ struct Session {
     printing: Printing,
     log_is_shown: bool,
     builds: Builds,
+    /// The service manager that has started it, if there is one.
+    above: Notifier,
     /// The state that was told last.
     told: Option<SystemState>,
     was_ready: bool,
@@ -140,12 +149,14 @@ impl Session {
         let mut stopped = std::pin::pin!(engine.stopped());
         let mut waiting = interval(WAITING_EVERY);
         waiting.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut signs_of_life = self.above.watchdog_every().map(interval);
         loop {
             self.look(&mut waiting);
             tokio::select! {
                 biased;
                 report = &mut stopped => return report,
                 () = signals.next() => self.on_signal(),
+                () = tick(&mut signs_of_life) => self.above.alive(),
                 true = changes.next() => {}
                 () = self.printing.reader_gone() => {
                     engine.begin_stop(StopOptions { resources: false, now: false });
@@ -159,6 +170,10 @@ impl Session {
     fn look(&mut self, waiting: &mut Interval) {
         let event = self.event();
         let state = event.system.state;
+        match state {
+            SystemState::Ready => self.above.status("ready"),
+            _ => self.above.status(&progress(&event)),
+        }
         if self.may_move(state) {
             self.progress.show(&progress(&event));
             self.told = Some(state);
@@ -181,6 +196,7 @@ impl Session {
             SystemState::Starting | SystemState::Ready => {}
             SystemState::Stopping | SystemState::Failed => {
                 waiting.reset();
+                self.above.stopping();
                 self.notices.say(format!("stopping {}", self.name));
             }
         }
@@ -204,6 +220,7 @@ impl Session {
 
     fn tell_ready(&mut self, event: &SystemEvent) {
         self.was_ready = true;
+        self.above.ready();
         let seconds = self.started.elapsed().as_secs_f64();
         self.notices.say(format!("{} is ready after {seconds:.1} s", self.name));
         for route in routes_in_words(&event.system.routes) {
@@ -309,6 +326,14 @@ impl Printing {
                 ended.ok().and_then(Result::ok).unwrap_or(Shown::NotTheEnd)
             }
         }
+    }
+}
+
+/// The next tick; never, where there is no clock.
+async fn tick(clock: &mut Option<Interval>) {
+    match clock {
+        Some(clock) => drop(clock.tick().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,3 @@
+"""What the release phase runs before the processes start."""
+
+print("prepared")
