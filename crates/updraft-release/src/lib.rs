@@ -1,0 +1,2 @@
+//! Numbered releases.
+mod age;
