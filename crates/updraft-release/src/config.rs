@@ -318,8 +318,7 @@ fn unknown(system: &System, setting: &Setting) -> Option<Finding> {
             };
             let keys = known.config.keys().map(String::as_str);
             let message = format!("is not in the `config` of {service}");
-            (!known.config.contains_key(key))
-                .then(|| Finding::unknown(setting, message, key, keys))
+            (!known.config.contains_key(key)).then(|| Finding::unknown(setting, message, key, keys))
         }
         Setting::Address { resource } if system.services.contains_key(resource) => {
             let help = format!("write `{resource}.KEY=VALUE`");

@@ -175,7 +175,11 @@ impl Store {
 
 fn compare(before: Option<&Document>, after: Option<&Document>, contracts: &[System]) -> Differing {
     let settings = |document: Option<&Document>| -> BTreeMap<_, Value> {
-        document.iter().flat_map(|it| it.settings()).map(|(it, value)| (it, value.clone())).collect()
+        document
+            .iter()
+            .flat_map(|it| it.settings())
+            .map(|(it, value)| (it, value.clone()))
+            .collect()
     };
     let (before, after) = (settings(before), settings(after));
     let (mut values, mut resources) = (Vec::new(), Vec::new());
@@ -213,8 +217,7 @@ fn both<'a, T: Clone + PartialEq>(
 ) -> impl Iterator<Item = (&'a Name, Moved<T>)> {
     let names: BTreeSet<&Name> = before.keys().chain(after.keys()).collect();
     names.into_iter().filter_map(|name| {
-        let moved =
-            Moved { before: before.get(name).cloned(), after: after.get(name).cloned() };
+        let moved = Moved { before: before.get(name).cloned(), after: after.get(name).cloned() };
         (moved.before != moved.after).then_some((name, moved))
     })
 }

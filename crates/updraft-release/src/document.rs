@@ -112,9 +112,10 @@ impl Document {
             })
         });
         let resources = self.resources.iter();
-        values.chain(resources.map(|(resource, value)| {
-            (Setting::Address { resource: resource.clone() }, value)
-        }))
+        values.chain(
+            resources
+                .map(|(resource, value)| (Setting::Address { resource: resource.clone() }, value)),
+        )
     }
 
     /// What is set for a service.

@@ -37,9 +37,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another version of updraft has made the store.
-    #[error(
-        "{path} is of a format that this updraft does not know: use the version that wrote it"
-    )]
+    #[error("{path} is of a format that this updraft does not know: use the version that wrote it")]
     Format {
         /// The file that names the format.
         path: PathBuf,
@@ -62,7 +60,9 @@ pub enum StoreError {
         newest: Option<ReleaseNumber>,
     },
     /// The release is of another deploy.
-    #[error("release {number} is of {of}, not of {deploy}: `promote` moves a release to another deploy")]
+    #[error(
+        "release {number} is of {of}, not of {deploy}: `promote` moves a release to another deploy"
+    )]
     OtherDeploy {
         /// The number.
         number: ReleaseNumber,

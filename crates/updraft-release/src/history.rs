@@ -97,10 +97,8 @@ impl Store {
             Origin::Rollback { of } => self.release(of)?,
             Origin::Built | Origin::Promoted { .. } => current.clone(),
         };
-        let nothing = StoreError::NothingBefore {
-            deploy: current.deploy.clone(),
-            number: standing.number,
-        };
+        let nothing =
+            StoreError::NothingBefore { deploy: current.deploy.clone(), number: standing.number };
         self.release(standing.parent.ok_or(nothing)?)
     }
 

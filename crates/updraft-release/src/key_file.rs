@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::age::{AgeError, Identity, InvalidKey, Recipient};
+use crate::age::{self, AgeError, Identity, InvalidKey, Recipient};
 use crate::disk;
 
 /// The longest file of keys that is read.
@@ -178,7 +178,8 @@ impl KeyFile {
             identity.recipient(),
             *secret
         ));
-        let draft = self.path.with_extension(format!("draft-{}", std::process::id()));
+        let mark = u64::from_ne_bytes(age::random().map_err(io::Error::other)?);
+        let draft = self.path.with_extension(format!("draft-{mark:016x}"));
         let written = || {
             let mut options = File::options();
             let mut file =

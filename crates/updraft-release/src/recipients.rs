@@ -37,9 +37,8 @@ impl Recipients {
         let mut list = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let (key, note) = line.split_once('#').unwrap_or((line, ""));
-            let wrong = |source| {
-                StoreError::Recipient { path: path.to_owned(), line: index + 1, source }
-            };
+            let wrong =
+                |source| StoreError::Recipient { path: path.to_owned(), line: index + 1, source };
             if !key.trim().is_empty() {
                 let note = Some(note.trim().to_owned()).filter(|note| !note.is_empty());
                 list.push((key.trim().parse().map_err(wrong)?, note));
@@ -132,9 +131,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let disk = Disk::open(self.layout())?;
         let mut list = self.recipients_or_own(&disk, author)?;
-        let refused = |message: &str| {
-            Err(StoreError::Refused(vec![Finding::new(recipient, message)]))
-        };
+        let refused =
+            |message: &str| Err(StoreError::Refused(vec![Finding::new(recipient, message)]));
         if !list.keys().contains(&recipient) {
             return refused("is no recipient of this store");
         }

@@ -19,10 +19,7 @@ const READS_MAX: usize = 4;
 
 impl Store {
     /// The newest values of a deploy.
-    pub(crate) fn latest(
-        &self,
-        deploy: &Name,
-    ) -> Result<Option<(Snapshot, Document)>, StoreError> {
+    pub(crate) fn latest(&self, deploy: &Name) -> Result<Option<(Snapshot, Document)>, StoreError> {
         let names = self.layout().sealed_names(deploy)?;
         let Some(newest) = names.last() else { return Ok(None) };
         let document = self.document(deploy, &newest.snapshot)?;

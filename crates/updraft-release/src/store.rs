@@ -285,10 +285,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] when the values cannot be read.
-    pub fn addresses(
-        &self,
-        release: &Release,
-    ) -> Result<BTreeMap<Name, ResourceUrl>, StoreError> {
+    pub fn addresses(&self, release: &Release) -> Result<BTreeMap<Name, ResourceUrl>, StoreError> {
         let document = self.pinned(release)?;
         let resources = document.iter().flat_map(|document| &document.resources);
         let url = |(name, value): (&Name, &crate::document::Value)| {
@@ -371,8 +368,10 @@ impl Store {
     fn next_number(&self) -> Result<ReleaseNumber, StoreError> {
         let mut last = self.layout.record_names()?.last().map(|name| name.number);
         for deploy in self.layout.released_deploys()? {
-            if let Ok(Some(record)) = self.pointer(&deploy) {
-                last = last.max(Some(record.number));
+            let text = disk::read(&self.layout.current_of(&deploy))?.unwrap_or_default();
+            // One that is damaged tells nothing.
+            if let Ok(Pointer { release, .. }) = serde_json::from_slice(&text) {
+                last = last.max(Some(release));
             }
         }
         Ok(last.map_or(ReleaseNumber::FIRST, ReleaseNumber::next))

@@ -108,7 +108,8 @@ fn chunks_cannot_be_left_out_or_exchanged() {
     let (head, chunks) = file.split_at(begin);
     let chunks: Vec<&[u8]> = chunks.chunks(65_536 + 16).collect();
     for order in [&[0, 1][..], &[0], &[], &[1, 0, 2], &[0, 2], &[0, 1, 2, 2], &[0, 1, 2]] {
-        let file = [head, &order.iter().map(|&at| chunks[at]).collect::<Vec<_>>().concat()].concat();
+        let file =
+            [head, &order.iter().map(|&at| chunks[at]).collect::<Vec<_>>().concat()].concat();
         let read = decrypt(std::slice::from_ref(&identity), &file);
         assert_eq!(read.is_ok(), order == [0, 1, 2], "{order:?}");
     }
