@@ -42,6 +42,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "node", package: "nodejs", purpose: "the zoo of `updraft check`" },
     Tool { program: "npm", package: "npm", purpose: "the zoo of `updraft check`" },
     Tool { program: "git", package: "git", purpose: "the zoo of `updraft check`" },
+    Tool { program: "age", package: "age", purpose: "encrypted values of releases" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

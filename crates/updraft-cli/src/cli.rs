@@ -9,6 +9,7 @@ use crate::global::Global;
 use crate::verb::attach::AttachArgs;
 use crate::verb::check::CheckArgs;
 use crate::verb::completions::CompletionsArgs;
+use crate::verb::config::ConfigArgs;
 use crate::verb::down::DownArgs;
 use crate::verb::explain::ExplainArgs;
 use crate::verb::gateway::GatewayArgs;
@@ -17,7 +18,10 @@ use crate::verb::init::InitArgs;
 use crate::verb::logs::LogsArgs;
 use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
+use crate::verb::promote::PromoteArgs;
+use crate::verb::release::ReleaseArgs;
 use crate::verb::restart::RestartArgs;
+use crate::verb::rollback::RollbackArgs;
 use crate::verb::scale::ScaleArgs;
 use crate::verb::tap::TapArgs;
 use crate::verb::task::TaskArgs;
@@ -71,6 +75,10 @@ pub(crate) enum Verb {
     Wait(WaitArgs),
     Open(OpenArgs),
     Task(TaskArgs),
+    Config(ConfigArgs),
+    Release(ReleaseArgs),
+    Rollback(RollbackArgs),
+    Promote(PromoteArgs),
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
     Gateway(GatewayArgs),
@@ -139,6 +147,13 @@ mod tests {
             "updraft mesh fault back --delay 1s --abort 503",
             "updraft mesh route back --to v1 --path x",
             "updraft mesh rotate back --root",
+            "updraft config",
+            "updraft config set",
+            "updraft config unset",
+            "updraft release show x",
+            "updraft release diff 1",
+            "updraft rollback 0",
+            "updraft promote staging",
         ];
         for line in refused {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
@@ -159,6 +174,12 @@ mod tests {
             "updraft mesh split back v1=1 v2=0 --sticky cookie:u",
             "updraft mesh fault back --abort 503 --path /p/{id} --method GET --from a --header x=y",
             "updraft mesh rotate --root",
+            "updraft config set -e production orders.KEY=1 db=-",
+            "updraft config set --file -",
+            "updraft config diff -e staging production",
+            "updraft release show -e production --manifest",
+            "updraft rollback 41 --deploy production",
+            "updraft promote staging production --json",
         ];
         for line in taken {
             let parsed = Cli::try_parse_from(line.split(' '));

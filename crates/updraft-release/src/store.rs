@@ -299,7 +299,8 @@ impl Store {
         &self.layout
     }
 
-    pub(crate) fn key_file(&self) -> &KeyFile {
+    /// Where the secret keys of its user are.
+    pub fn key_file(&self) -> &KeyFile {
         &self.key_file
     }
 

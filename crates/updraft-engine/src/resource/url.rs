@@ -1,3 +1,4 @@
 //! The addresses of resources; they cross processes, so their type is one of `updraft-system`.
 
-pub use updraft_system::{InvalidUrl, ResourceUrl, UnfitUrl};
+pub(super) use updraft_system::UnfitUrl;
+pub use updraft_system::{InvalidUrl, ResourceUrl};
