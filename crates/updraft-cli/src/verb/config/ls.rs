@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use updraft_release::{SettingState, SettingStatus};
+use updraft_system::Name;
 use updraft_system::release::Visibility;
 
 use crate::deploys::{DeployArg, Deploys, moment};
@@ -23,8 +24,8 @@ Examples:
   updraft config ls -e production
   updraft config ls -e production --json | jq -r '.[] | select(.state == \"missing\") | .setting'
 
-Secrets are shown as (secret), addresses without user and query. A resource is local where this
-machine binds it; a value is unused that the manifest does not have any more.")]
+Secrets are shown as (secret), addresses without user and query. A resource is (local) where this
+machine binds it; a value is (unused) that the manifest does not have any more.")]
 pub(super) struct LsArgs {
     #[command(flatten)]
     deploy: DeployArg,
@@ -36,12 +37,13 @@ pub(super) fn run(global: &Global, args: &LsArgs) -> Outcome {
     if global.json {
         output::json_result(&settings)?;
     } else {
-        output::result(table(&settings))?;
+        output::result(table(&args.deploy.deploy, &settings))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(settings: &[SettingStatus]) -> Table {
+fn table(deploy: &Name, settings: &[SettingStatus]) -> Table {
+    let bound = if *deploy == Name::local() { "(local)" } else { "(needs none)" };
     let pale = Style::new().dimmed();
     let mut table = Table::new(&TITLES, &[]);
     for status in settings {
@@ -52,7 +54,7 @@ fn table(settings: &[SettingStatus]) -> Table {
         let is_resource = !status.setting.contains('.');
         let value = match (&status.value, status.state) {
             (None, SettingState::Missing) => Cell::styled("(missing)", AnsiColor::Red.on_default()),
-            (None, SettingState::Default) if is_resource => Cell::styled("(local)", pale),
+            (None, SettingState::Default) if is_resource => Cell::styled(bound, pale),
             (None, _) => Cell::styled(hidden(status.visibility), pale),
             (Some(value), SettingState::Default) => {
                 Cell::styled(format!("{} (default)", one_line(value)), pale)
@@ -105,7 +107,7 @@ mod tests {
             status("db", SettingState::Default, Visibility::Address, None),
             status("mq", SettingState::Missing, Visibility::Address, None),
         ];
-        let text = anstream::adapter::strip_str(&table(&list).to_string()).to_string();
+        let text = anstream::adapter::strip_str(&table(&Name::local(), &list).to_string()).to_string();
         let expected = "SETTING  VALUE         SET BY\n\
                         a.ONE    1\\n\\u{1b}[2J\n\
                         a.TWO    (secret)\n\
