@@ -1,13 +1,22 @@
-//! `docs/reference/cli.md`, made from the words of the command line, so that the two
-//! cannot differ. `UPDATE_DOCS=1 cargo test -p updraft-cli` writes it anew.
+//! `docs/reference/cli.md`, and a page below it for each verb that has verbs of its own, made
+//! from the words of the command line, so that the two cannot differ.
+//! `UPDATE_DOCS=1 cargo test -p updraft-cli` writes them anew.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command, CommandFactory as _};
 
 use crate::cli::Cli;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference");
+
+const MADE: &str = "<!-- Made from the command itself: `UPDATE_DOCS=1 cargo test -p updraft-cli` writes it anew. -->";
+
+/// What stands on the page of one verb.
+const BELOW: &str = "
+What holds for every verb, its options and exit codes, is in [the command line](../cli.md).
+";
 
 const HEAD: &str = "\
 # The command line
@@ -37,16 +46,28 @@ above it (`-C DIR` starts elsewhere). Without one, a `Procfile` in that director
 enough: each of its lines is a service, and the folder's name is the system's.
 ";
 
-fn reference() -> String {
+/// The pages, each with its path in the folder of references.
+fn reference() -> Vec<(PathBuf, String)> {
     let mut root = Cli::command();
     root.build();
     let mut text = HEAD.to_owned();
     text.push_str("\n## Options of every verb\n\n");
     root.get_arguments().filter(|arg| arg.is_global_set()).for_each(|arg| describe(&mut text, arg));
+    let mut pages = Vec::new();
     for verb in root.get_subcommands_mut() {
-        describe_verbs(&mut text, verb, "");
+        let name = verb.get_name().to_owned();
+        if name == "help" || verb.get_subcommands().count() == 0 {
+            describe_verbs(&mut text, verb, "");
+            continue;
+        }
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(text, "\n## `{name}`\n\n{about}: [its verbs](cli/{name}.md).").unwrap();
+        let mut page = format!("# `updraft {name}`\n\n{MADE}\n{BELOW}");
+        describe_verbs(&mut page, verb, "");
+        pages.push((Path::new("cli").join(format!("{name}.md")), page));
     }
-    text
+    pages.push(("cli.md".into(), text));
+    pages
 }
 
 /// A verb, and those below it.
@@ -93,13 +114,17 @@ fn describe(text: &mut String, arg: &Arg) {
 
 #[test]
 fn the_reference_is_what_the_command_says() {
-    let current = reference();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(FILE, &current).unwrap();
+    for (name, current) in reference() {
+        let file = Path::new(FOLDER).join(&name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, &current).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            written == current,
+            "docs/reference/{} is out of date: UPDATE_DOCS=1 cargo test -p updraft-cli",
+            name.display()
+        );
     }
-    let written = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(
-        written == current,
-        "docs/reference/cli.md is out of date: UPDATE_DOCS=1 cargo test -p updraft-cli"
-    );
 }

@@ -107,7 +107,8 @@ mod tests {
             status("db", SettingState::Default, Visibility::Address, None),
             status("mq", SettingState::Missing, Visibility::Address, None),
         ];
-        let text = anstream::adapter::strip_str(&table(&Name::local(), &list).to_string()).to_string();
+        let text =
+            anstream::adapter::strip_str(&table(&Name::local(), &list).to_string()).to_string();
         let expected = "SETTING  VALUE         SET BY\n\
                         a.ONE    1\\n\\u{1b}[2J\n\
                         a.TWO    (secret)\n\
