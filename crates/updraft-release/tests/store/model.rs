@@ -17,7 +17,8 @@ enum Step {
     Set(usize, &'static str, u8),
     Unset(usize, &'static str),
     Append(usize, u8),
-    SetCurrent(u64),
+    /// `None`: the newest.
+    SetCurrent(Option<u64>),
     Rollback(usize, Option<u64>),
     Promote(usize),
 }
@@ -57,6 +58,7 @@ impl Model {
                 return None;
             }
             Step::SetCurrent(number) => {
+                let number = number.unwrap_or(self.entries.len() as u64);
                 let deploy = self.entry(number)?.deploy;
                 self.current[deploy] = Some(number);
                 return None;
@@ -106,7 +108,11 @@ fn take(shop: &Shop, step: &Step) -> Result<Option<Release>, StoreError> {
             let unset = changes(&[], &[&format!("a.{key}")]);
             return store.configure(&deploy(at), &shop.system, &unset, &by).map(|_| None);
         }
-        Step::SetCurrent(to) => return store.set_current(number(to)).map(|_| None),
+        Step::SetCurrent(to) => {
+            let newest = store.list(None)?.releases.first().map(|it| it.number);
+            let to = to.map(number).or(newest);
+            return to.map_or(Ok(None), |to| store.set_current(to).map(|_| None));
+        }
         Step::Append(at, build) => {
             let mut new = shop.new_release(DEPLOYS[at], "");
             new.builds = builds(&build.to_string(), &["a"]);
@@ -127,8 +133,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (deploy(), key(), value.clone()).prop_map(|(d, k, v)| Step::Set(d, k, v)),
         1 => (deploy(), key()).prop_map(|(d, k)| Step::Unset(d, k)),
         3 => (deploy(), value).prop_map(|(d, b)| Step::Append(d, b)),
-        3 => (1..8_u64).prop_map(Step::SetCurrent),
-        3 => (deploy(), proptest::option::of(1..8_u64)).prop_map(|(d, n)| Step::Rollback(d, n)),
+        6 => Just(Step::SetCurrent(None)),
+        1 => (1..8_u64).prop_map(|n| Step::SetCurrent(Some(n))),
+        4 => deploy().prop_map(|d| Step::Rollback(d, None)),
+        2 => (deploy(), 1..8_u64).prop_map(|(d, n)| Step::Rollback(d, Some(n))),
         2 => deploy().prop_map(Step::Promote),
     ]
 }
@@ -151,14 +159,15 @@ fn same(shop: &Shop, model: &Model, number: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
 
     #[test]
-    fn a_store_does_what_the_model_does(steps in proptest::collection::vec(step(), 1..20)) {
+    fn a_store_does_what_the_model_does(steps in proptest::collection::vec(step(), 8..32)) {
         let mut shop = Shop::new();
         shop.system = updraft_system::parse_manifest(MANIFEST).unwrap();
         let mut model = Model::default();
-        for step in &steps {
+        let first = DEPLOYS.iter().enumerate().map(|(at, _)| Step::Set(at, "K", 1));
+        for step in &first.chain(steps).collect::<Vec<_>>() {
             let expected = model.take(step);
             let made = take(&shop, step).unwrap_or_default();
             prop_assert_eq!(made.map(|it| it.number.get()), expected, "{:?}", step);

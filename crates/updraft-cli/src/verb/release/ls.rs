@@ -9,7 +9,7 @@ use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 use updraft_release::{Damage, Listing};
 use updraft_system::Name;
-use updraft_system::release::{Release, ReleaseNumber};
+use updraft_system::release::Release;
 
 use super::changes::source;
 use crate::completion;
@@ -117,12 +117,4 @@ fn build(release: &Release) -> String {
         (_, Some(only)) if release.builds.len() == 1 => source(only),
         _ => format!("{} builds", release.builds.len()),
     }
-}
-
-/// What a release goes by in words.
-pub(super) fn current_number(
-    deploys: &Deploys,
-    deploy: &Name,
-) -> Result<Option<ReleaseNumber>, crate::failure::Failure> {
-    Ok(deploys.store.current(deploy)?.map(|release| release.number))
 }

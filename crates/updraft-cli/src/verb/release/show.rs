@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use updraft_release::StoreError;
 use updraft_system::release::{Release, ReleaseNumber};
 
 use super::changes::source;
-use super::ls::current_number;
 use crate::deploys::{DeployArg, Deploys, moment};
 use crate::failure::Outcome;
 use crate::global::Global;
@@ -50,7 +50,12 @@ pub(super) fn run(global: &Global, args: &ShowArgs) -> Outcome {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let current = current_number(&deploys, &release.deploy)? == Some(release.number);
+    let current = match deploys.store.current(&release.deploy) {
+        Ok(current) => current.is_some_and(|current| current.number == release.number),
+        // `release ls` tells of it; the release itself is readable.
+        Err(StoreError::Damaged(_)) => false,
+        Err(error) => return Err(error.into()),
+    };
     if global.json {
         let mut value = json!(release);
         value["current"] = current.into();
