@@ -143,10 +143,11 @@ impl TestSystem {
         Ok(command)
     }
 
-    /// Any program, with the state directory of this system.
+    /// Any program, with the state and configuration directories of this system.
     pub fn bare(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env("XDG_STATE_HOME", self.state_home()).stdin(Stdio::null());
+        command.env("XDG_CONFIG_HOME", self.root.path().join("config"));
         command
     }
 

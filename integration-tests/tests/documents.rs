@@ -88,6 +88,13 @@ fn every_command_of_the_moving_page_works() -> Result<()> {
 }
 
 #[test]
+fn every_command_of_the_releases_page_works_in_its_order() -> Result<()> {
+    let system = TestSystem::at(&repository().join("examples/shop"))?;
+    follow(&system, "docs/guide/releases.md", 5)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
 fn every_command_of_the_tutorial_works_in_its_order() -> Result<()> {
     let _turn = Turn::take("notes")?;
     let system = TestSystem::empty()?;

@@ -49,6 +49,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "runc", package: "runc", purpose: "images that are run" },
     Tool { program: "openssl", package: "openssl", purpose: "signatures, checked by others" },
     Tool { program: "systemd-analyze", package: "systemd", purpose: "units of services" },
+    Tool { program: "age", package: "age", purpose: "encrypted values of releases" },
     Tool { program: "curl", package: "curl", purpose: "the examples of the documentation" },
 ];
 

@@ -11,6 +11,7 @@ use crate::verb::build::BuildArgs;
 use crate::verb::check::CheckArgs;
 use crate::verb::ci::CiArgs;
 use crate::verb::completions::CompletionsArgs;
+use crate::verb::config::ConfigArgs;
 use crate::verb::down::DownArgs;
 use crate::verb::explain::ExplainArgs;
 use crate::verb::gateway::GatewayArgs;
@@ -19,7 +20,10 @@ use crate::verb::init::InitArgs;
 use crate::verb::logs::LogsArgs;
 use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
+use crate::verb::promote::PromoteArgs;
+use crate::verb::release::ReleaseArgs;
 use crate::verb::restart::RestartArgs;
+use crate::verb::rollback::RollbackArgs;
 use crate::verb::scale::ScaleArgs;
 use crate::verb::service::ServiceArgs;
 use crate::verb::tap::TapArgs;
@@ -75,6 +79,10 @@ pub(crate) enum Verb {
     Open(OpenArgs),
     Task(TaskArgs),
     Build(BuildArgs),
+    Config(ConfigArgs),
+    Release(ReleaseArgs),
+    Rollback(RollbackArgs),
+    Promote(PromoteArgs),
     Check(Box<CheckArgs>),
     Explain(ExplainArgs),
     Gateway(GatewayArgs),
@@ -155,6 +163,13 @@ mod tests {
             "updraft service install --run-as a",
             "updraft service install --name a/b",
             "updraft service install --dry-run --no-start",
+            "updraft config",
+            "updraft config set",
+            "updraft config unset",
+            "updraft release show x",
+            "updraft release diff 1",
+            "updraft rollback 0",
+            "updraft promote staging",
         ];
         for line in refused {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
@@ -175,6 +190,12 @@ mod tests {
             "updraft mesh split back v1=1 v2=0 --sticky cookie:u",
             "updraft mesh fault back --abort 503 --path /p/{id} --method GET --from a --header x=y",
             "updraft mesh rotate --root",
+            "updraft config set -e production orders.KEY=1 db=-",
+            "updraft config set --file -",
+            "updraft config diff -e staging production",
+            "updraft release show -e production --manifest",
+            "updraft rollback 41 --deploy production",
+            "updraft promote staging production --json",
         ];
         for line in taken {
             let parsed = Cli::try_parse_from(line.split(' '));

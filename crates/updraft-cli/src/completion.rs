@@ -13,6 +13,8 @@ use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use updraft_system::{Service, System};
 
 use crate::cli::Cli;
+use crate::deploys::Deploys;
+use crate::global::Global;
 use crate::system_dir::SystemDir;
 
 /// Names the shell that asks; absent for everybody else.
@@ -88,6 +90,14 @@ pub(crate) fn scales() -> Vec<CompletionCandidate> {
 /// `service.task`.
 pub(crate) fn runnable() -> Vec<CompletionCandidate> {
     offer(tasks)
+}
+
+/// Deploys that have values or releases.
+pub(crate) fn deploys() -> Vec<CompletionCandidate> {
+    let global = Global { directory: directory(std::env::args_os()), json: false };
+    let found = Deploys::find(&global).map(|found| found.store.deploys().unwrap_or_default());
+    let names = found.unwrap_or_default();
+    names.into_iter().map(|name| CompletionCandidate::new(String::from(name))).collect()
 }
 
 fn offer(names: impl FnOnce(&System) -> Vec<String>) -> Vec<CompletionCandidate> {

@@ -90,6 +90,14 @@ impl Failure {
         self
     }
 
+    /// What lies beneath, in words.
+    pub(crate) fn caused_by(mut self, causes: impl IntoIterator<Item = String>) -> Self {
+        if let Self::Said(said) = &mut self {
+            said.causes.extend(causes);
+        }
+        self
+    }
+
     /// What to do about it.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         if let Self::Said(said) = &mut self {

@@ -4,6 +4,7 @@
 mod cli;
 mod completion;
 mod control;
+mod deploys;
 mod failure;
 mod generated;
 mod global;
@@ -93,6 +94,10 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Open(args) => verb::open::run(global, args).await,
         Verb::Task(args) => verb::task::run(global, args).await,
         Verb::Build(args) => Box::pin(verb::build::run(global, args)).await,
+        Verb::Config(args) => verb::config::run(global, args),
+        Verb::Release(args) => verb::release::run(global, args),
+        Verb::Rollback(args) => verb::rollback::run(global, args).await,
+        Verb::Promote(args) => verb::promote::run(global, args).await,
         Verb::Check(args) => Box::pin(verb::check::run(global, *args)).await,
         Verb::Explain(args) => verb::explain::run(global, &args),
         Verb::Gateway(args) => Box::pin(verb::gateway::run(global, args)).await,

@@ -96,6 +96,11 @@ impl StateDir {
         self.root.join("builds")
     }
 
+    /// The folder of the release store; nothing that ends or empties a system touches it.
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+
     /// The ports promised to processes.
     pub(crate) fn ports(&self) -> PathBuf {
         self.root.join("ports.json")

@@ -15,6 +15,8 @@ mod manifest;
 pub mod mesh;
 mod name;
 mod problem;
+pub mod release;
+mod resource_url;
 mod status;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
@@ -31,6 +33,7 @@ pub use log::{LogLine, LogSelector, LogSource, LogStream};
 pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
 pub use name::{InvalidName, Name, nearest};
 pub use problem::{Problem, Span};
+pub use resource_url::{InvalidUrl, ResourceUrl, UnfitUrl};
 pub use status::{
     ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
 };

@@ -39,6 +39,11 @@ impl Name {
         Self("build".to_owned())
     }
 
+    /// The deploy of this machine, which binds its resources itself.
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+
     /// What the outside goes by where callers have names.
     pub fn ingress() -> Self {
         Self("ingress".to_owned())

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use updraft_system::{Name, Resource, ResourceKind};
+use updraft_system::{Name, Resource};
 
-use super::url::{InvalidUrl, ResourceUrl};
+use super::url::{InvalidUrl, ResourceUrl, UnfitUrl};
 use crate::durable;
 
 /// The resources of a system that run elsewhere, kept in its state directory.
@@ -72,13 +72,6 @@ pub enum AttachError {
         #[source]
         source: std::io::Error,
     },
-}
-
-/// What an address of a kind looks like.
-struct Form {
-    schemes: &'static [&'static str],
-    example: &'static str,
-    kind: &'static str,
 }
 
 impl Attachments {
@@ -149,67 +142,22 @@ impl AttachError {
 }
 
 fn check(resource: &Resource, url: &ResourceUrl) -> Result<(), AttachError> {
-    let form = form(&resource.kind);
-    let scheme = url.scheme();
-    if !form.schemes.contains(&scheme.as_str()) {
-        return Err(AttachError::Scheme {
-            resource: resource.name.clone(),
-            kind: form.kind,
-            scheme,
-            allowed: form.example,
-        });
-    }
-    let missing = match scheme.as_str() {
-        "memory" => None,
-        "sqlite" | "file" => {
-            let rest = &url.expose()[scheme.len()..];
-            let absolute = rest.starts_with(":///") && rest.len() > ":///".len();
-            (!absolute).then_some("an absolute path")
+    let resource_name = || resource.name.clone();
+    url.fits(&resource.kind).map_err(|unfit| match unfit {
+        UnfitUrl::Scheme { kind, scheme, allowed } => {
+            AttachError::Scheme { resource: resource_name(), kind, scheme, allowed }
         }
-        _ => {
-            let host = url::Url::parse(url.expose())
-                .is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()));
-            (!host).then_some("a host")
+        UnfitUrl::Incomplete { what, form } => {
+            AttachError::Incomplete { resource: resource_name(), what, form }
         }
-    };
-    match missing {
-        None => Ok(()),
-        Some(what) => Err(AttachError::Incomplete {
-            resource: resource.name.clone(),
-            what,
-            form: form.example,
-        }),
-    }
-}
-
-fn form(kind: &ResourceKind) -> Form {
-    let (kind, schemes, example): (_, &[_], _) = match kind {
-        ResourceKind::Sql => ("sql", &["sqlite"], "sqlite:///path/to/file"),
-        ResourceKind::Queue { .. } => ("queue", &["sqlite"], "sqlite:///path/to/file"),
-        ResourceKind::Cache => {
-            ("cache", &["redis", "rediss", "memory"], "redis://host:port or rediss://host:port")
-        }
-        ResourceKind::Blob => {
-            ("blob", &["file", "s3"], "file:///path/to/folder/ or s3://bucket/prefix")
-        }
-        ResourceKind::Postgres { .. } => (
-            "postgres",
-            &["postgresql", "postgres"],
-            "postgresql://user:password@host:port/database",
-        ),
-        ResourceKind::Redis { .. } => {
-            ("redis", &["redis", "rediss"], "redis://host:port or rediss://host:port")
-        }
-        ResourceKind::Nats { .. } => {
-            ("nats", &["nats", "tls"], "nats://host:port or tls://host:port")
-        }
-    };
-    Form { schemes, example, kind }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use updraft_system::ResourceKind;
 
     use super::*;
 
