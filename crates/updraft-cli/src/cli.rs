@@ -17,6 +17,7 @@ use crate::verb::init::InitArgs;
 use crate::verb::logs::LogsArgs;
 use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
+use crate::verb::ps::PsArgs;
 use crate::verb::restart::RestartArgs;
 use crate::verb::scale::ScaleArgs;
 use crate::verb::tap::TapArgs;
@@ -57,9 +58,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Up(UpArgs),
     Down(DownArgs),
-    /// Show what runs
-    #[command(after_help = crate::verb::ps::AFTER_HELP)]
-    Ps,
+    Ps(PsArgs),
     Logs(LogsArgs),
     Top(TopArgs),
     Graph(GraphArgs),
@@ -146,6 +145,7 @@ mod tests {
         let taken = [
             "updraft -C /tmp ps --json",
             "updraft ps -C /tmp",
+            "updraft ps --confinement",
             "updraft wait --ready",
             "updraft wait --ready 90s",
             "updraft scale api.web=2 api.worker=0",

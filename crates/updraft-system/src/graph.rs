@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
-use crate::{ConfigKey, Name};
+use crate::{ConfigKey, Confinement, Name};
 
 /// A system of services and the resources they need. Every reference inside
 /// it is known to resolve.
@@ -162,6 +162,9 @@ pub struct Process {
     /// What an audit of it cannot guess.
     #[serde(default)]
     pub audit: Audit,
+    /// What it may use and do.
+    #[serde(default)]
+    pub confinement: Confinement,
 }
 
 impl Process {
@@ -225,6 +228,9 @@ pub struct Task {
     pub when: TaskTrigger,
     /// It is killed after so long; `None`: never.
     pub timeout: Option<Duration>,
+    /// What it may use and do.
+    #[serde(default)]
+    pub confinement: Confinement,
 }
 
 /// When a task runs.

@@ -206,7 +206,9 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn run(&self, argv: Vec<String>, method: Method) -> BuildStep {
-        let command = CommandPlan { argv, env: environment(), cwd: self.folder.to_owned() };
+        let (env, cwd) = (environment(), self.folder.to_owned());
+        // The developer's own work, with the developer's own tools.
+        let command = CommandPlan { argv, env, cwd, confinement: None };
         BuildStep::Run(Box::new(RunningBuild {
             service: self.service.clone(),
             command,
