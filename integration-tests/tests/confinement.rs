@@ -123,8 +123,11 @@ free = { run = "python3 confined.py", ready = { tcp = true } }
 fn a_program_writes_where_it_is_declared_and_nowhere_else() -> Result<()> {
     let system = TestSystem::within(Path::new(ELSEWHERE), FILES)?;
     system.ok(&["up", "-d"])?;
-    if !row(&system, "web")?["confinement"]["writable"].is_array() {
-        return holds(&system, "web", "writable").map(drop);
+    let confinement = row(&system, "web")?["confinement"].clone();
+    if !confinement["writable"].is_array() {
+        let said = confinement["lacking"].to_string().contains("where it may write");
+        ensure!(said, "it is not said: {confinement}");
+        return Ok(());
     }
     let state = system.control_socket()?.parent().context("a folder")?.display().to_string();
     let database = "os.environ['DB_URL'].removeprefix('sqlite://')";
@@ -310,6 +313,23 @@ limits = { memory = "96MiB", cpu = 0.5, pids = 12 }
         assert_eq!(log.matches(reason).count(), 1, "{reason}:\n{log}");
     }
     system.ok(&["down"])?;
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_keeps_the_program_from_running() -> Result<()> {
+    let system = TestSystem::new(
+        r#"
+system = "unmade"
+[service.a.process]
+idle = { run = "sh -c 'touch ran; sleep 1000'", writable = ["web.py/below"] }
+"#,
+    )?;
+    let _up = system.up()?;
+    let row = system.row_when(("a", "idle"), SOON, |row| row.restarts > 0)?;
+    let detail = row.detail.context("it says why")?;
+    ensure!(detail.contains("web.py/below") && detail.contains("writable"), "{detail}");
+    ensure!(!system.directory().join("ran").exists(), "it ran");
     Ok(())
 }
 
