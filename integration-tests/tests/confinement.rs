@@ -330,6 +330,7 @@ idle = { run = "sh -c 'touch ran; sleep 1000'", writable = ["web.py/below"] }
     let detail = row.detail.context("it says why")?;
     ensure!(detail.contains("web.py/below") && detail.contains("writable"), "{detail}");
     ensure!(!system.directory().join("ran").exists(), "it ran");
+    system.ok(&["down"])?;
     Ok(())
 }
 
