@@ -26,9 +26,13 @@ pub const CRASHER: (&str, &str) = ("crasher.py", include_str!("programs/crasher.
 /// Writes numbered lines as fast as it can, and measures the longest wait of a write.
 pub const FLOOD: (&str, &str) = ("flood.py", include_str!("programs/flood.py"));
 
+/// Serves HTTP on `PORT`: what is posted to `/` is Python, a JSON text, that it runs; it answers
+/// the value of `result`, or the name of the error of the system, such as `EACCES`.
+pub const CONFINED: (&str, &str) = ("confined.py", include_str!("programs/confined.py"));
+
 /// Writes them all into a folder.
 pub fn write_into(folder: &Path) -> Result<()> {
-    for (name, text) in [WEB, FORKER, DAEMONS, STUBBORN, CRASHER, FLOOD] {
+    for (name, text) in [WEB, FORKER, DAEMONS, STUBBORN, CRASHER, FLOOD, CONFINED] {
         fs::write(folder.join(name), text)?;
     }
     Ok(())

@@ -73,9 +73,19 @@ impl TestSystem {
         Ok(system)
     }
 
+    /// The same below a folder that is not that of temporary files.
+    pub fn within(folder: &Path, manifest: &str) -> Result<Self> {
+        let system = Self::empty_in(scratch_in(folder)?)?;
+        system.write("updraft.toml", manifest)?;
+        Ok(system)
+    }
+
     /// An own folder with the test programs and no manifest.
     pub fn empty() -> Result<Self> {
-        let root = scratch()?;
+        Self::empty_in(scratch()?)
+    }
+
+    fn empty_in(root: TempDir) -> Result<Self> {
         let directory = root.path().join("system");
         fs::create_dir(&directory)?;
         programs::write_into(&directory)?;
@@ -310,5 +320,9 @@ impl Drop for Reaped {
 }
 
 fn scratch() -> Result<TempDir> {
-    Ok(tempfile::Builder::new().prefix("updraft-test-").tempdir()?)
+    scratch_in(&std::env::temp_dir())
+}
+
+fn scratch_in(folder: &Path) -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("updraft-test-").tempdir_in(folder)?)
 }

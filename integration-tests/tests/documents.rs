@@ -48,6 +48,14 @@ fn every_command_of_the_guide_works_in_its_order() -> Result<()> {
 }
 
 #[test]
+fn every_command_of_the_page_on_limits_works_in_its_order() -> Result<()> {
+    let _turn = Turn::take("shop")?;
+    let system = TestSystem::at(&repository().join("examples/shop"))?;
+    follow(&system, "docs/guide/limits-and-privileges.md", 3)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
 fn every_command_of_the_wire_page_works_in_its_order() -> Result<()> {
     let _turn = Turn::take("canary")?;
     let system = TestSystem::at(&repository().join("examples/canary"))?;

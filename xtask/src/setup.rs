@@ -29,6 +29,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "chromedriver", package: "chromium-driver", purpose: "the shop's page" },
     Tool { program: "python3", package: "python3", purpose: "the shop's pricing service" },
     Tool { program: "unshare", package: "util-linux", purpose: "postgres started by root" },
+    Tool { program: "setpriv", package: "util-linux", purpose: "systems of an ordinary user" },
     Tool { program: "valgrind", package: "valgrind", purpose: "counts of instructions" },
     Tool { program: "nginx", package: "nginx-light", purpose: "the corpus of odd requests" },
     Tool { program: "haproxy", package: "haproxy", purpose: "the corpus of odd requests" },

@@ -21,6 +21,7 @@ use crate::verb::logs::LogsArgs;
 use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
 use crate::verb::promote::PromoteArgs;
+use crate::verb::ps::PsArgs;
 use crate::verb::release::ReleaseArgs;
 use crate::verb::restart::RestartArgs;
 use crate::verb::rollback::RollbackArgs;
@@ -64,9 +65,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Up(UpArgs),
     Down(DownArgs),
-    /// Show what runs
-    #[command(after_help = crate::verb::ps::AFTER_HELP)]
-    Ps,
+    Ps(PsArgs),
     Logs(LogsArgs),
     Top(TopArgs),
     Graph(GraphArgs),
@@ -177,6 +176,7 @@ mod tests {
         let taken = [
             "updraft -C /tmp ps --json",
             "updraft ps -C /tmp",
+            "updraft ps --confinement",
             "updraft wait --ready",
             "updraft wait --ready 90s",
             "updraft scale api.web=2 api.worker=0",

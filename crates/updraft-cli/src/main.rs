@@ -81,7 +81,7 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
     match verb {
         Verb::Up(args) => Box::pin(verb::up::run(global, args)).await,
         Verb::Down(args) => verb::down::run(global, args).await,
-        Verb::Ps => verb::ps::run(global).await,
+        Verb::Ps(args) => verb::ps::run(global, args).await,
         Verb::Logs(args) => verb::logs::run(global, args).await,
         Verb::Top(args) => verb::top::run(global, args).await,
         Verb::Graph(args) => verb::graph::run(global, args).await,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use updraft_system::{
-    After, LogSource, Name, ProcessState, ProcessStatus, RowKind, SystemState, Target,
+    After, ConfinementStatus, LogSource, Name, ProcessState, ProcessStatus, RowKind, SystemState,
+    Target,
 };
 
 /// The state of a run.
@@ -44,6 +45,7 @@ pub(crate) struct Row {
     pub(crate) started: Option<Instant>,
     pub(crate) last_exit: Option<String>,
     pub(crate) detail: Option<String>,
+    pub(crate) confinement: Option<ConfinementStatus>,
 }
 
 /// What the start of a replica or task waits for.
@@ -132,6 +134,7 @@ impl Board {
             release: None,
             last_exit: row.last_exit.clone(),
             detail: row.detail.clone(),
+            confinement: row.confinement.clone(),
         };
         self.rows.iter().map(status).collect()
     }

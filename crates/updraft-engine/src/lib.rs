@@ -33,7 +33,7 @@ pub use resource::{
     ResourceUrl, ServerPlan, ServerReady,
 };
 pub use scope::{
-    CommandPlan, Exit, Output, ProcessId, SCOPE_VARIABLE, Scope, ScopeError, Scopes, StopSignal,
-    guard_main, remove_folder,
+    CommandPlan, Confinement, Exit, FileRules, Output, ProcessId, SCOPE_VARIABLE, Scope,
+    ScopeError, Scopes, StopSignal, guard_main, remove_folder,
 };
 pub use state_dir::{StateDir, StateDirError, StateLock};

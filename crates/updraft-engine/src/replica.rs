@@ -160,6 +160,7 @@ impl Replica {
         let pid = scope.leader().pid;
         self.show(|row| {
             row.pid = Some(pid);
+            row.confinement = scope.confinement().cloned();
             row.started = Some(started);
         });
         let health = Health { replica: self, plan: &plan, from };
@@ -186,6 +187,7 @@ impl Replica {
         let exit = scope.ended().await.to_string();
         self.show(|row| {
             row.pid = None;
+            row.confinement = None;
             row.started = None;
             row.last_exit = Some(exit);
         });
@@ -209,6 +211,7 @@ impl Replica {
         let label = self.source.to_string();
         let (scope, output) =
             self.scopes.start(&label, command).await.map_err(|error| error.to_string())?;
+        self.scopes.news(&scope).iter().for_each(|text| self.logs.notice(&self.source, text));
         // Ends with the program's pipes; an error of a pipe is their end as well.
         let captured = self.logs.capture_both(self.source.clone(), output.stdout, output.stderr);
         tokio::spawn(captured);

@@ -124,7 +124,7 @@ impl Yard {
 
 /// Runs the command of a build to its end; shows it all lines.
 fn run(running: &mut RunningBuild) -> (Exit, Vec<Progress>) {
-    let CommandPlan { argv, env, cwd } = running.command();
+    let CommandPlan { argv, env, cwd, confinement: _ } = running.command();
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).env_clear().envs(env).current_dir(cwd).stdin(Stdio::null());
     let output = command.output().unwrap();

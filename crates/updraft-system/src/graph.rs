@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
-use crate::{ConfigKey, ImageSettings, Name};
+use crate::{ConfigKey, Confinement, ImageSettings, Name};
 
 /// A system of services and the resources they need. Every reference inside
 /// it is known to resolve.
@@ -171,6 +171,9 @@ pub struct Process {
     /// What an audit of it cannot guess.
     #[serde(default)]
     pub audit: Audit,
+    /// What it may use and do.
+    #[serde(default)]
+    pub confinement: Confinement,
 }
 
 impl Process {
@@ -234,6 +237,9 @@ pub struct Task {
     pub when: TaskTrigger,
     /// It is killed after so long; `None`: never.
     pub timeout: Option<Duration>,
+    /// What it may use and do.
+    #[serde(default)]
+    pub confinement: Confinement,
 }
 
 /// When a task runs.

@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod config;
+mod confinement;
 mod control;
 pub mod duration;
 mod graph;
@@ -20,6 +21,9 @@ mod resource_url;
 mod status;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
+pub use confinement::{
+    Confinement, ConfinementStatus, Limits, TemporaryStatus, cores_in_words, memory_in_words,
+};
 pub use control::{
     AttachRequest, ControlProblem, RestartRequest, StopRequest, SystemEnd, SystemEvent, TaskEvent,
     TaskRequest,

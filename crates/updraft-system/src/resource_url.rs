@@ -1,7 +1,7 @@
 //! The address of a resource, which cannot be printed by accident: it holds a password.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -93,6 +93,19 @@ impl ResourceUrl {
         let credentials = text[start..end].rfind('@').map_or("", |at| &text[start..=start + at]);
         let (head, tail) = (&text[..start], &text[end..]);
         Self(format!("{head}{credentials}127.0.0.1:{port}{tail}"))
+    }
+
+    /// What a program writes to when it uses the address: the folder of a database in a file,
+    /// which has files beside it, or of blobs. `None`: it is no place in the file system.
+    pub fn written_path(&self) -> Option<PathBuf> {
+        let scheme = self.scheme();
+        if !matches!(scheme.as_str(), "sqlite" | "file") {
+            return None;
+        }
+        let path = Url::parse(&format!("file{}", self.0.get(scheme.len()..)?)).ok()?;
+        // Without an absolute path there is no knowing what it is relative to.
+        let path = path.to_file_path().ok()?;
+        if scheme == "file" { Some(path) } else { path.parent().map(Path::to_owned) }
     }
 
     /// The scheme, in lower case.
@@ -194,6 +207,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_files_are_written() {
+        let table = [
+            ("sqlite:///a/b/db.sqlite3", Some("/a/b")),
+            ("sqlite:///a/b%20c/db.sqlite3?queue=q&max_attempts=5", Some("/a/b c")),
+            ("file:///a/files/", Some("/a/files/")),
+            ("postgres://user@host/a/b", None),
+            ("memory:", None),
+        ];
+        for (url, expected) in table {
+            let url = ResourceUrl::parse(url).unwrap();
+            assert_eq!(url.written_path().as_deref(), expected.map(Path::new), "{url}");
+        }
+    }
 
     #[test]
     fn only_scheme_host_and_path_are_shown() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Name;
+use crate::{ConfinementStatus, Name};
 
 /// One replica of one process, or the server behind one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct ProcessStatus {
     pub last_exit: Option<String>,
     /// What it waits for, or why it is in this state.
     pub detail: Option<String>,
+    /// What holds for the program that runs now; `null` while none runs, and for resources.
+    #[serde(default)]
+    pub confinement: Option<ConfinementStatus>,
 }
 
 /// What a row of `ps` stands for.

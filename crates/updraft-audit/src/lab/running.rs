@@ -297,7 +297,9 @@ impl Running {
             (true, Status::Ended { signal: Some(signal), .. }, _) => Ended::Signal(signal),
             (_, _, Exit::Code(code)) => Ended::Code(code),
             (_, _, Exit::Signal(signal)) => Ended::Signal(signal),
-            (_, _, Exit::OutOfMemory) => Ended::Signal(Signal::KILL.as_raw()),
+            (_, _, Exit::OutOfMemory | Exit::MemoryLimit(_)) => {
+                Ended::Signal(Signal::KILL.as_raw())
+            }
             (_, _, Exit::GuardLost) => Ended::Lost,
         }
     }

@@ -252,7 +252,8 @@ impl Stage {
         let executable = lab.executable().to_string_lossy().into_owned();
         let argv = [&executable, VERB, "launch", &file.to_string_lossy()].map(str::to_owned);
         let (env, cwd) = (self.environment.clone(), self.spec.folder.clone());
-        Ok(CommandPlan { argv: argv.to_vec(), env, cwd })
+        // A program is judged as it is.
+        Ok(CommandPlan { argv: argv.to_vec(), env, cwd, confinement: None })
     }
 }
 

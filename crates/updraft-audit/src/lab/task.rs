@@ -84,7 +84,7 @@ impl Lab {
         let ended = exit.ok().map(|exit| match exit {
             Exit::Code(code) => Ended::Code(code),
             Exit::Signal(signal) => Ended::Signal(signal),
-            Exit::OutOfMemory => Ended::Signal(9),
+            Exit::OutOfMemory | Exit::MemoryLimit(_) => Ended::Signal(9),
             Exit::GuardLost => Ended::Lost,
         });
         Ok(Done { ended, tail: output.tail(5), took })

@@ -233,7 +233,7 @@ fn shell_code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Exit::Signal(signal) => killed(signal),
-        Exit::OutOfMemory | Exit::GuardLost => killed(SIGKILL),
+        Exit::OutOfMemory | Exit::MemoryLimit(_) | Exit::GuardLost => killed(SIGKILL),
     }
 }
 

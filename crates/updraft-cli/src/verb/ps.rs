@@ -1,8 +1,11 @@
 //! `updraft ps`: what runs, and how it fares.
 
+mod confinement;
+
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use clap::Args;
 use updraft_system::{ProcessState, ProcessStatus, RowKind};
 
 use crate::failure::Outcome;
@@ -12,18 +15,26 @@ use crate::quantity;
 use crate::running::Addressed;
 use crate::table::{Cell, Table};
 
-pub(crate) const AFTER_HELP: &str = "\
+/// Show what runs
+#[derive(Debug, Args)]
+#[command(after_help = "\
 Examples:
   updraft ps
+  updraft ps --confinement         the limits and privileges that hold for each process
   updraft ps --json | jq '.[] | select(.state != \"ready\")'
 
-A system that does not run has no processes: an empty list, and exit code 0.";
+A system that does not run has no processes: an empty list, and exit code 0.")]
+pub(crate) struct PsArgs {
+    /// Limits and privileges instead of states, and why some do not hold here
+    #[arg(long)]
+    confinement: bool,
+}
 
 const TITLES: [&str; 7] = ["NAME", "STATE", "PID", "ADDRESS", "RESTARTS", "UPTIME", "NOTE"];
 /// Columns that hold numbers.
 const RIGHT: &[usize] = &[2, 4];
 
-pub(crate) async fn run(global: &Global) -> Outcome {
+pub(crate) async fn run(global: &Global, args: PsArgs) -> Outcome {
     let addressed = Addressed::find(&global.directory)?;
     let client = addressed.client().await?;
     let rows = match &client {
@@ -34,6 +45,8 @@ pub(crate) async fn run(global: &Global) -> Outcome {
         output::json_result(&rows)?;
     } else if client.is_none() {
         output::say(format!("{} is not running", addressed.name));
+    } else if args.confinement {
+        output::result(confinement::table(&rows))?;
     } else {
         output::result(table(&rows))?;
     }
@@ -90,10 +103,10 @@ fn colour(state: ProcessState) -> Style {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn row(service: &str, process: &str, state: ProcessState) -> ProcessStatus {
+    pub(crate) fn row(service: &str, process: &str, state: ProcessState) -> ProcessStatus {
         ProcessStatus {
             kind: RowKind::Service,
             service: service.parse().unwrap(),
@@ -108,6 +121,7 @@ mod tests {
             release: None,
             last_exit: None,
             detail: None,
+            confinement: None,
         }
     }
 

@@ -237,7 +237,11 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn run(&self, fetch: Option<Vec<String>>, argv: Vec<String>, method: Method) -> BuildStep {
-        let plan = |argv| CommandPlan { argv, env: environment(), cwd: self.folder.to_owned() };
+        // The developer's own work, with the developer's own tools.
+        let plan = |argv| {
+            let (env, cwd) = (environment(), self.folder.to_owned());
+            CommandPlan { argv, env, cwd, confinement: None }
+        };
         BuildStep::Run(Box::new(RunningBuild {
             service: self.service.clone(),
             fetch: fetch.map(plan),

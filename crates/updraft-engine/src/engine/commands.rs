@@ -295,6 +295,7 @@ impl Run {
         let command = self.command(service, &task.name, 1, None, argv);
         let label = format!("{}.{}.task-{count}", service.name, task.name);
         let (mut scope, output) = self.scopes.start(&label, &command).await?;
+        self.scopes.news(&scope).iter().for_each(|text| self.logs.notice(&log, text));
         let captured = self.logs.capture_both(log.clone(), output.stdout, output.stderr);
         let captured = tokio::spawn(captured);
         let limit = task.timeout.unwrap_or(Duration::MAX);

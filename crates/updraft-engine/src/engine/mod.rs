@@ -2,6 +2,7 @@
 
 mod boot;
 mod commands;
+mod confinement;
 mod error;
 mod mesh;
 mod order;

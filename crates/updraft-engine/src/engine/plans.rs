@@ -64,7 +64,8 @@ impl Run {
             addresses: &addresses,
         };
         let env = environment.of(process, replica, port);
-        CommandPlan { argv, env, cwd: self.directory.join(&service.path) }
+        let confinement = Some(self.confinement(service, process));
+        CommandPlan { argv, env, cwd: self.directory.join(&service.path), confinement }
     }
 
     /// What one replica of a process runs, at its reserved port.
@@ -104,6 +105,7 @@ impl Run {
             started: None,
             last_exit: None,
             detail: None,
+            confinement: None,
         };
         self.board.send_modify(|board| drop(board.rows.insert(source.clone(), row)));
     }

@@ -306,7 +306,7 @@ impl ServerRequest<'_> {
             ("TZ", "UTC"),
         ];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        CommandPlan { argv, env: env.into(), cwd: self.folder.clone() }
+        CommandPlan { argv, env: env.into(), cwd: self.folder.clone(), confinement: None }
     }
 
     /// Writes a configuration file; it may hold the password.

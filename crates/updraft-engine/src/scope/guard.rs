@@ -11,23 +11,24 @@
 //! A guardian that is itself killed takes its program along (parent death signal);
 //! what the program had started is found by the mark in its environment.
 
-use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, getppid, set_child_subreaper,
-    set_parent_process_death_signal, setsid, wait,
-};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, setsid, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use updraft_system::ConfinementStatus;
 
+use super::cgroup::MemoryGroup;
 use super::procfs::{self, ProcessId};
 use super::protocol::{Estate, Launch, Order, Report};
-use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup};
+use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup, launcher, temporary};
+
+/// How a shell says that what it ran was killed: 128 and the number of the signal.
+const SHELL_KILLED: i32 = 128 + Signal::KILL.as_raw();
 
 /// The first argument that makes this executable a guardian.
 pub(super) const VERB: &str = "__guard";
@@ -43,7 +44,7 @@ pub fn guard_main() -> Option<ExitCode> {
     let outcome = match arguments.next()?.to_str()? {
         "scope" => guard_scope(),
         "run" => guard_run(),
-        "launch" => Err(launch(arguments.collect())),
+        launcher::ROLE => Err(launcher::become_program(&arguments.collect::<Vec<_>>())),
         _ => return None,
     };
     Some(match outcome {
@@ -56,65 +57,83 @@ pub fn guard_main() -> Option<ExitCode> {
     })
 }
 
-/// Becomes the program: joins its group, starts a session, ties its life to the guardian's.
-fn launch(mut arguments: Vec<OsString>) -> io::Error {
-    let program = arguments.split_off(2.min(arguments.len()));
-    let [group, guardian] = arguments.as_slice() else {
-        return io::Error::from(io::ErrorKind::InvalidInput);
-    };
-    if !group.is_empty() {
-        // Without the group the family tree still holds the scope together.
-        drop(cgroup::join(Path::new(group)));
-    }
-    let _ = setsid();
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    let guardian = guardian.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-    if getppid() != guardian {
-        return io::Error::other("the guardian of this scope is gone");
-    }
-    let Some((name, rest)) = program.split_first() else {
-        return io::Error::from(io::ErrorKind::InvalidInput);
-    };
-    let error = Command::new(name).args(rest).exec();
-    io::Error::new(error.kind(), format!("cannot run `{}`: {error}", name.display()))
-}
-
 fn guard_scope() -> io::Result<()> {
     let (supervisor, children) = settle(c"updraft-scope")?;
     set_child_subreaper(Some(getpid()))?;
     let mut orders = Orders::of(supervisor.try_clone()?);
-    let Some(Order::Launch(launch)) = orders.next()? else { return Ok(()) };
-    let group = launch.group.clone();
+    let Some(Order::Launch(mut launch)) = orders.next()? else { return Ok(()) };
     let oom_kills = procfs::oom_kills();
-    let leader = match spawn(&launch) {
-        Ok(leader) => leader,
+    let memory = launch.memory.as_deref().map(MemoryGroup::of);
+    let belongings = Belongings::make(&mut launch);
+    let (leader, confinement) = match spawn(&launch) {
+        Ok(started) => started,
         Err(error) => {
             let report = Report::Refused(format!("cannot start {:?}: {error}", launch.argv));
             return tell(&supervisor, &report).and_then(|()| tell(&supervisor, &Report::Empty));
         }
     };
     // The program alone writes to the pipes; their end is its family's end.
-    let nowhere = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stderr(&nowhere)?;
-    tell(&supervisor, &Report::Started(leader))?;
+    tell(&supervisor, &Report::Started(leader, confinement))?;
 
     supervisor.set_nonblocking(true)?;
-    let scope = GuardedScope { leader, group, oom_kills, supervisor, children };
+    let memory_limit = memory.zip(launch.memory_limit());
+    let scope = GuardedScope { leader, belongings, oom_kills, memory_limit, supervisor, children };
     let outcome = scope.keep(&mut orders);
     if outcome.is_err() {
         scope.kill();
     }
-    if let Some(group) = &scope.group {
-        cgroup::remove(group);
-    }
     outcome
+}
+
+/// What there is of a scope beside processes; removed when it is dropped.
+struct Belongings {
+    /// Kills in one step.
+    group: Option<PathBuf>,
+    groups: Vec<PathBuf>,
+    /// With what keeps it from being tidied up.
+    folder: Option<(PathBuf, File)>,
+}
+
+impl Belongings {
+    /// Makes the folder of temporary files, where there is to be one. The groups are made.
+    fn make(launch: &mut Launch) -> Self {
+        let mut folder = None;
+        if let Some(preparation) = &mut launch.preparation
+            && let Some(path) = preparation.folder.take()
+        {
+            match temporary::make(&path) {
+                Ok(lock) => {
+                    preparation.folder = Some(path.clone());
+                    folder = Some((path, lock));
+                }
+                Err(error) => {
+                    let reason = format!("{}: {error}", path.display());
+                    let lacking = format!("it has no temporary folder of its own: {reason}");
+                    preparation.lacking.push(lacking);
+                }
+            }
+        }
+        Self { group: launch.group.clone(), groups: launch.groups.clone(), folder }
+    }
+}
+
+impl Drop for Belongings {
+    fn drop(&mut self) {
+        self.groups.iter().for_each(|group| cgroup::remove(group));
+        if let Some((folder, _)) = &self.folder {
+            drop(remove_folder(folder));
+        }
+    }
 }
 
 struct GuardedScope {
     leader: ProcessId,
-    group: Option<std::path::PathBuf>,
+    belongings: Belongings,
     oom_kills: u64,
+    memory_limit: Option<(MemoryGroup, u64)>,
     supervisor: UnixStream,
     children: UnixStream,
 }
@@ -166,7 +185,12 @@ impl GuardedScope {
                     let out_of_memory = signal == Some(Signal::KILL.as_raw())
                         && procfs::oom_kills() > self.oom_kills;
                     let code = status.exit_status();
-                    tell(&self.supervisor, &Report::Ended { code, signal, out_of_memory })?;
+                    let killed =
+                        signal == Some(Signal::KILL.as_raw()) || code == Some(SHELL_KILLED);
+                    let exceeded = self.memory_limit.as_ref().filter(|(it, _)| it.was_exceeded());
+                    let memory_limit = exceeded.filter(|_| killed).map(|(_, limit)| *limit);
+                    let ended = Report::Ended { code, signal, out_of_memory, memory_limit };
+                    tell(&self.supervisor, &ended)?;
                 }
                 Ok(Some(_)) => {}
             }
@@ -174,7 +198,7 @@ impl GuardedScope {
     }
 
     fn kill(&self) {
-        if let Some(group) = &self.group {
+        if let Some(group) = &self.belongings.group {
             cgroup::kill(group);
         }
         procfs::kill_all(|| procfs::descendants(own_pid()), || self.await_death());
@@ -225,9 +249,10 @@ fn clean_up(estate: &Estate) {
     if let Some(folder) = &estate.folder {
         drop(remove_folder(folder));
     }
-    if let Some(group) = &estate.group {
-        cgroup::remove(group);
+    if let Some(folder) = &estate.temporary {
+        drop(remove_folder(folder));
     }
+    estate.groups.iter().for_each(|group| cgroup::remove(group));
 }
 
 /// Removes a folder with all that is in it. A folder that was made unreadable, as overlayfs
@@ -262,19 +287,12 @@ fn settle(name: &std::ffi::CStr) -> io::Result<(UnixStream, UnixStream)> {
     Ok((UnixStream::from(supervisor), told))
 }
 
-fn spawn(launch: &Launch) -> io::Result<ProcessId> {
-    let child = Command::new("/proc/self/exe")
-        .args([VERB, "launch"])
-        .arg(launch.group.as_deref().unwrap_or(Path::new("")))
-        .arg(own_pid().to_string())
-        .args(&launch.argv)
-        .env_clear()
-        .envs(&launch.environment)
-        .current_dir(&launch.directory)
-        .stdin(Stdio::null())
-        .spawn()?;
+/// Starts the program. Returns what holds for it.
+fn spawn(launch: &Launch) -> io::Result<(ProcessId, Option<ConfinementStatus>)> {
+    let (child, confinement) = launcher::start(launch)?;
     // Not reaped yet, so its entry in /proc is there.
-    ProcessId::of(child.id()).ok_or_else(|| io::Error::other("it is gone at once"))
+    let leader = ProcessId::of(child.id()).ok_or_else(|| io::Error::other("it is gone at once"))?;
+    Ok((leader, confinement))
 }
 
 /// Orders as they arrive.

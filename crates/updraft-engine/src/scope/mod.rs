@@ -4,34 +4,42 @@
 //! How that is held is told in [`guard_main`]'s module.
 
 mod cgroup;
+mod confine;
+mod exit;
+mod follower;
 mod guard;
+mod launcher;
 mod members;
 mod procfs;
 mod protocol;
+mod temporary;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, watch};
 
-use updraft_system::Name;
+use updraft_system::{ConfinementStatus, Name};
 
 use crate::state_dir::{StateDir, StateLock};
 
+pub use confine::{Confinement, FileRules};
+use confine::{Feature, Preparation};
+pub use exit::Exit;
+use follower::{Follower, Left, Life};
 pub use guard::{guard_main, remove_folder};
-use members::{Listed, Members, Roll, ServiceMembers};
+use members::{Members, Roll, ServiceMembers};
 pub use procfs::ProcessId;
 pub use protocol::StopSignal;
-use protocol::{Estate, Launch, Order, Report};
+use protocol::{Estate, Launch, Order};
 
 /// In the environment of every program: the run and scope it belongs to.
 pub const SCOPE_VARIABLE: &str = "UPDRAFT_SCOPE";
@@ -45,7 +53,12 @@ pub struct Scopes(Arc<Run>);
 #[derive(Debug)]
 struct Run {
     id: String,
-    group: Option<cgroup::RunGroup>,
+    groups: cgroup::RunGroups,
+    /// The folder of temporary files, or why there is none; `None`: nothing is confined.
+    temporary: Option<Result<PathBuf, String>>,
+    without: Vec<Feature>,
+    /// What does not hold and was told, for each process type and task.
+    told: std::sync::Mutex<BTreeSet<String>>,
     guardian: Mutex<RunGuardian>,
     members: Roll,
 }
@@ -66,6 +79,8 @@ pub struct CommandPlan {
     pub env: BTreeMap<String, String>,
     /// The folder it starts in.
     pub cwd: PathBuf,
+    /// What it may use and do; `None`: what Updraft itself may.
+    pub confinement: Option<Confinement>,
 }
 
 /// The pipes a program writes to.
@@ -85,27 +100,8 @@ pub struct Scope {
     /// Its descendants are the scope. `None`: it was gone at once.
     guardian: Option<u32>,
     orders: OwnedWriteHalf,
+    confinement: Option<ConfinementStatus>,
     life: watch::Receiver<Life>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Life {
-    started: Option<Result<ProcessId, String>>,
-    exit: Option<Exit>,
-    empty: bool,
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// The kernel killed it for want of memory.
-    OutOfMemory,
-    /// Its guardian was killed, and the program with it.
-    GuardLost,
 }
 
 /// A scope could not be made.
@@ -117,45 +113,27 @@ pub enum ScopeError {
     /// The program could not be started.
     #[error("{0}")]
     Refused(String),
+    /// What is to be done without is not known.
+    #[error("{0}")]
+    Without(String),
 }
 
 impl Scopes {
     /// Starts the guardian of a run. It keeps `lock` locked until the run is gone for
     /// good, and removes `socket` if the supervisor cannot.
     pub async fn open(lock: &StateLock, socket: &Path) -> Result<Self, ScopeError> {
-        Self::guarded(lock, socket, None).await
+        let without = Feature::withheld().map_err(ScopeError::Without)?;
+        let id = new_id();
+        let temporary = temporary::make_run(&id).map_err(|error| error.to_string());
+        let guarded = Guarded { id, folder: None, temporary: Some(temporary), without };
+        guarded.open(lock, socket).await
     }
 
     /// The same for a run whose whole state folder goes with it.
     pub async fn open_throwaway(lock: &StateLock, state: &StateDir) -> Result<Self, ScopeError> {
-        Self::guarded(lock, &state.socket(), Some(state.root().to_owned())).await
-    }
-
-    async fn guarded(
-        lock: &StateLock,
-        socket: &Path,
-        folder: Option<PathBuf>,
-    ) -> Result<Self, ScopeError> {
-        let lock = lock.file().map_err(ScopeError::Guard)?;
-        let entropy = format!("{:?}{}", std::time::SystemTime::now(), std::process::id());
-        let id = blake3::hash(entropy.as_bytes()).to_hex()[..12].to_owned();
-        let group = cgroup::RunGroup::create(&id);
-        let (ours, theirs) = pair()?;
-        let process = guardian("run", &id, theirs)
-            .stdout(lock)
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(ScopeError::Guard)?;
-        let mut orders = ours;
-        let estate = Estate {
-            run: id.clone(),
-            socket: socket.to_owned(),
-            folder,
-            group: group.as_ref().map(|group| group.path().to_owned()),
-        };
-        send(&mut orders, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
-        let guardian = Mutex::new(RunGuardian { process, orders });
-        Ok(Self(Arc::new(Run { id, group, guardian, members: Roll::default() })))
+        let folder = Some(state.root().to_owned());
+        let guarded = Guarded { id: new_id(), folder, temporary: None, without: Vec::new() };
+        guarded.open(lock, &state.socket()).await
     }
 
     /// Starts a program in a scope of its own. `label` must differ among live scopes.
@@ -164,7 +142,6 @@ impl Scopes {
         label: &str,
         plan: &CommandPlan,
     ) -> Result<(Scope, Output), ScopeError> {
-        let group = self.0.group.as_ref().and_then(|run| run.scope(label));
         let (ours, theirs) = pair()?;
         let (stdout, stdout_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
         let (stderr, stderr_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
@@ -174,35 +151,79 @@ impl Scopes {
             .spawn()
             .map_err(ScopeError::Guard)?;
         let mark = format!("{}/{label}", self.0.id);
-        let mut environment = plan.env.clone();
-        environment.insert(SCOPE_VARIABLE.to_owned(), mark.clone());
-        let launch = Launch {
-            argv: plan.argv.clone(),
-            environment,
-            directory: plan.cwd.clone(),
-            group: group.clone(),
-        };
+        let launch = self.launch(label, &mark, plan);
+        let group = launch.group.clone();
+        let groups = launch.groups.clone();
+        let folder = launch.preparation.as_ref().and_then(|it| it.folder.clone());
         // Before the program can open a socket.
         let guardian_id = guardian.id();
         let members = Members { group: group.clone(), guardian: guardian_id };
         let listed = self.0.members.add(label, members);
         let (reports, mut orders) = ours.into_split();
-        send(&mut orders, &Order::Launch(launch)).await.map_err(ScopeError::Guard)?;
+        send(&mut orders, &Order::Launch(Box::new(launch))).await.map_err(ScopeError::Guard)?;
 
         let (teller, mut life) = watch::channel(Life::default());
-        let follower = Follower { guardian, mark, group, teller, listed };
+        let left = Left { mark, group, groups, folder };
+        let follower = Follower { guardian, left, teller, listed };
         tokio::spawn(follower.follow(BufReader::new(reports)));
         let started = life.wait_for(|life| life.started.is_some()).await;
         let started = started.ok().and_then(|life| life.started.clone());
         match started {
-            Some(Ok(leader)) => {
-                let label = label.to_owned();
-                let scope = Scope { label, leader, guardian: guardian_id, orders, life };
+            Some(Ok((leader, confinement))) => {
+                let (label, guardian) = (label.to_owned(), guardian_id);
+                let scope = Scope { label, leader, guardian, orders, confinement, life };
                 Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
             }
             Some(Err(reason)) => Err(ScopeError::Refused(reason)),
             None => Err(ScopeError::Refused("the guardian of the scope was killed".to_owned())),
         }
+    }
+
+    /// What a guardian is told of a program.
+    fn launch(&self, label: &str, mark: &str, plan: &CommandPlan) -> Launch {
+        let run = &self.0;
+        let mut environment = plan.env.clone();
+        environment.insert(SCOPE_VARIABLE.to_owned(), mark.to_owned());
+        let limits = plan.confinement.as_ref().map(|it| it.limits).unwrap_or_default();
+        let groups = run.groups.scope(label, &limits);
+        let preparation = plan.confinement.as_ref().map(|confinement| {
+            let mut lacking = groups.lacking;
+            let folder = match &run.temporary {
+                Some(Ok(folder)) => Some(folder.join(label)),
+                Some(Err(reason)) => {
+                    lacking.push(format!("it has no temporary folder of its own: {reason}"));
+                    None
+                }
+                None => None,
+            };
+            Preparation {
+                confinement: confinement.clone(),
+                held: groups.held,
+                lacking,
+                without: run.without.clone(),
+                folder,
+                directory: plan.cwd.clone(),
+            }
+        });
+        Launch {
+            argv: plan.argv.clone(),
+            environment,
+            directory: plan.cwd.clone(),
+            group: groups.kill,
+            groups: groups.join,
+            memory: groups.memory,
+            preparation,
+        }
+    }
+
+    /// What is meant to hold for a program and does not, where it was not told before for its
+    /// process type or task.
+    pub(crate) fn news(&self, scope: &Scope) -> Vec<String> {
+        // The last part is the replica, or which run of a task it is.
+        let kind = scope.label.rsplit_once('.').map_or(scope.label.as_str(), |(kind, _)| kind);
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacking = scope.confinement.iter().flat_map(|status| &status.lacking);
+        lacking.filter(|reason| told.insert(format!("{kind}: {reason}"))).cloned().collect()
     }
 
     /// The live scopes of a service's processes and tasks.
@@ -217,10 +238,56 @@ impl Scopes {
         // A guardian that is gone has nothing left to guard.
         drop(send(&mut guardian.orders, &Order::Dismiss).await);
         drop(guardian.process.wait().await);
-        if let Some(group) = &self.0.group {
-            cgroup::remove(group.path());
+        self.0.groups.all().iter().for_each(|group| cgroup::remove(group));
+        if let Some(Ok(folder)) = &self.0.temporary {
+            // What is still there has an owner that is not ours.
+            drop(remove_folder(folder));
         }
     }
+}
+
+/// A run whose guardian is to be started.
+struct Guarded {
+    id: String,
+    /// Goes with the run.
+    folder: Option<PathBuf>,
+    temporary: Option<Result<PathBuf, String>>,
+    without: Vec<Feature>,
+}
+
+impl Guarded {
+    async fn open(self, lock: &StateLock, socket: &Path) -> Result<Scopes, ScopeError> {
+        let Self { id, folder, temporary, without } = self;
+        let lock = lock.file().map_err(ScopeError::Guard)?;
+        let groups = match without.contains(&Feature::Cgroups) {
+            true => cgroup::RunGroups::none(),
+            false => cgroup::RunGroups::create(&id),
+        };
+        let (ours, theirs) = pair()?;
+        let process = guardian("run", &id, theirs)
+            .stdout(lock)
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(ScopeError::Guard)?;
+        let mut orders = ours;
+        let estate = Estate {
+            run: id.clone(),
+            socket: socket.to_owned(),
+            folder,
+            group: groups.kill().map(Path::to_owned),
+            groups: groups.all(),
+            temporary: temporary.as_ref().and_then(|made| made.as_ref().ok().cloned()),
+        };
+        send(&mut orders, &Order::Watch(estate)).await.map_err(ScopeError::Guard)?;
+        let guardian = Mutex::new(RunGuardian { process, orders });
+        let (members, told) = Default::default();
+        Ok(Scopes(Arc::new(Run { id, groups, temporary, without, told, guardian, members })))
+    }
+}
+
+fn new_id() -> String {
+    let entropy = format!("{:?}{}", std::time::SystemTime::now(), std::process::id());
+    blake3::hash(entropy.as_bytes()).to_hex()[..12].to_owned()
 }
 
 impl Scope {
@@ -232,6 +299,11 @@ impl Scope {
     /// The label it was started under.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// What holds for the program; `None`: it is not confined.
+    pub fn confinement(&self) -> Option<&ConfinementStatus> {
+        self.confinement.as_ref()
     }
 
     /// The processes that live in it now, nearest to the program first.
@@ -281,90 +353,6 @@ impl Scope {
     async fn order(&mut self, order: &Order) {
         // A guardian that is gone has taken its scope along.
         drop(send(&mut self.orders, order).await);
-    }
-}
-
-/// Turns a guardian's reports into the state of its scope.
-struct Follower {
-    guardian: Child,
-    mark: String,
-    group: Option<PathBuf>,
-    teller: watch::Sender<Life>,
-    listed: Listed,
-}
-
-impl Follower {
-    async fn follow(mut self, reports: BufReader<tokio::net::unix::OwnedReadHalf>) {
-        let mut lines = reports.lines();
-        let mut told_empty = false;
-        while let Ok(Some(line)) = lines.next_line().await {
-            let Ok(report) = serde_json::from_str(&line) else { break };
-            self.teller.send_modify(|life| match report {
-                Report::Started(leader) => life.started = Some(Ok(leader)),
-                Report::Refused(reason) => life.started = Some(Err(reason)),
-                Report::Ended { code, signal, out_of_memory } => {
-                    life.exit = Some(Exit::from_report(code, signal, out_of_memory));
-                }
-                Report::Empty => told_empty = true,
-            });
-        }
-        // Both before the scope is said to be empty: then not even its guardian is left.
-        drop(self.guardian.wait().await);
-        if !told_empty {
-            let (mark, group) = (self.mark, self.group);
-            drop(tokio::task::spawn_blocking(move || sweep(&mark, group.as_deref())).await);
-        }
-        // Before the next scope of this label can be on the roll.
-        drop(self.listed);
-        self.teller.send_modify(|life| {
-            life.exit = life.exit.or(Some(Exit::GuardLost));
-            life.empty = true;
-        });
-    }
-}
-
-/// Kills a scope whose guardian was killed.
-fn sweep(mark: &str, group: Option<&Path>) {
-    if let Some(group) = group {
-        cgroup::kill(group);
-    }
-    procfs::kill_all(
-        || procfs::with_variable(SCOPE_VARIABLE, |scope| scope == mark.as_bytes()),
-        std::thread::yield_now,
-    );
-    if let Some(group) = group {
-        cgroup::remove(group);
-    }
-}
-
-impl Exit {
-    fn from_report(code: Option<i32>, signal: Option<i32>, out_of_memory: bool) -> Self {
-        match (code, signal) {
-            _ if out_of_memory => Self::OutOfMemory,
-            (_, Some(signal)) => Self::Signal(signal),
-            (Some(code), None) => Self::Code(code),
-            (None, None) => Self::GuardLost,
-        }
-    }
-
-    /// Whether the program says that it has done its work.
-    pub fn is_success(self) -> bool {
-        self == Self::Code(0)
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(127) => f.write_str("exit code 127 (command not found)"),
-            Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(number) => match signal_hook::low_level::signal_name(*number) {
-                Some(name) => write!(f, "killed by {name}"),
-                None => write!(f, "killed by signal {number}"),
-            },
-            Self::OutOfMemory => f.write_str("killed by the kernel: out of memory"),
-            Self::GuardLost => f.write_str("killed with its guardian process"),
-        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+use updraft_system::ConfinementStatus;
 
+use super::confine::Preparation;
 use super::procfs::ProcessId;
 
 /// From the supervisor to a guardian.
@@ -14,7 +16,7 @@ use super::procfs::ProcessId;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// To a scope's guardian, first and once: start the program.
-    Launch(Launch),
+    Launch(Box<Launch>),
     /// To the guardian of the run, first and once: what to remove when the supervisor dies.
     Watch(Estate),
     /// Signal the program.
@@ -52,7 +54,21 @@ pub(crate) struct Launch {
     pub(crate) argv: Vec<String>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) directory: PathBuf,
+    /// The control group that kills the scope.
     pub(crate) group: Option<PathBuf>,
+    /// The control groups that the program joins, that one among them.
+    pub(super) groups: Vec<PathBuf>,
+    /// The one of them with a limit of memory.
+    pub(super) memory: Option<PathBuf>,
+    /// `None`: the program is run as it is.
+    pub(super) preparation: Option<Preparation>,
+}
+
+impl Launch {
+    /// The limit of memory that holds, in bytes.
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.preparation.as_ref()?.held.memory_bytes
+    }
 }
 
 /// What a run leaves behind when its supervisor is killed.
@@ -62,19 +78,30 @@ pub(crate) struct Estate {
     pub(crate) socket: PathBuf,
     /// A folder that is of use to nobody afterwards.
     pub(crate) folder: Option<PathBuf>,
+    /// The control group that kills all of it.
     pub(crate) group: Option<PathBuf>,
+    /// The control groups to remove.
+    pub(super) groups: Vec<PathBuf>,
+    /// The folder of temporary files.
+    pub(super) temporary: Option<PathBuf>,
 }
 
 /// From a scope's guardian to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
-    /// The program runs.
-    Started(ProcessId),
+    /// The program runs, and this holds for it; `None`: it is not confined.
+    Started(ProcessId, Option<ConfinementStatus>),
     /// The program could not be started.
     Refused(String),
     /// The program ended; others of its scope may live on.
-    Ended { code: Option<i32>, signal: Option<i32>, out_of_memory: bool },
+    Ended {
+        code: Option<i32>,
+        signal: Option<i32>,
+        out_of_memory: bool,
+        /// The kernel has killed in its group, because this many bytes were reached.
+        memory_limit: Option<u64>,
+    },
     /// Nothing of the scope is left. The last message.
     Empty,
 }

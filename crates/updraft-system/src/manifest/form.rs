@@ -2,6 +2,7 @@
 
 use super::shape::Form;
 use crate::BaseImage;
+use crate::Limits;
 use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
@@ -26,6 +27,27 @@ pub(super) static SOME_SHARE: Form = Form {
 };
 
 const SHARE_PATTERN: &str = r"^[0-9]+(\.[0-9]{1,2})?%$";
+
+/// An amount of memory.
+pub(super) static MEMORY: Form = Form {
+    what: "an amount of memory such as \"256MiB\"",
+    code: "manifest::invalid_size",
+    pattern: r"^[0-9]+(\.[0-9]{1,3})? ?[KMGT]i(B)?$",
+    fits: |text| Limits::memory(text).is_some(),
+    words: &[],
+    help: "write a number with KiB, MiB, GiB or TiB, from 6MiB to 1024TiB; `M` and `MB` are \
+           1000² to some tools and 1024² to others",
+};
+
+/// Processor time.
+pub(super) static CPU: Form = Form {
+    what: "cores such as 0.5, or a share of one core such as \"50%\"",
+    code: "manifest::invalid_share",
+    pattern: r"^[0-9]+((\.[0-9]{1,3})? ?%?|m)$",
+    fits: |text| Limits::cpu(text).is_some(),
+    words: &[],
+    help: "write cores from 0.01 to 1024, such as 0.5, \"50%\" or \"500m\"",
+};
 
 /// So many in a time.
 pub(super) static RATE: Form = Form {

@@ -4,6 +4,7 @@
 
 mod audit;
 mod calls;
+mod confinement;
 mod mesh;
 mod traffic;
 
@@ -252,6 +253,9 @@ static PROCESS: Record = Record {
             "The version of the service that it runs: with one, it serves requests beside \
              `web`, and `traffic` tells which.",
         ),
+        confinement::LIMITS_KEY,
+        confinement::WRITABLE_KEY,
+        confinement::CAPABILITIES_KEY,
     ],
     exactly_one: &[],
 };
@@ -342,6 +346,9 @@ static TASK: Record = Record {
             Means("none"),
             "After so long it is killed.",
         ),
+        confinement::LIMITS_KEY,
+        confinement::TASK_WRITABLE_KEY,
+        confinement::CAPABILITIES_KEY,
         key("every", Shape::Unbuilt(&TASK_EVERY), Means("none"), "A schedule."),
         key("overlap", Shape::Unbuilt(&TASK_OVERLAP), Means("none"), "What two runs do."),
         key("tty", Shape::Unbuilt(&TASK_TTY), Means("none"), "Whether it wants a terminal."),
@@ -430,6 +437,7 @@ pub(super) fn homes(name: &str) -> Vec<String> {
         &SERVICE,
         &PROCESS,
         &TASK,
+        &confinement::LIMITS,
         &READY,
         &MANIFEST,
         &calls::CALLS,

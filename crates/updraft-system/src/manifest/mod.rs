@@ -10,6 +10,7 @@ mod audit;
 mod calls;
 mod check;
 mod config;
+mod confinement;
 mod document;
 mod form;
 mod keys;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::check::Value;
+use super::confinement::confinement;
+use super::report::Report;
 use super::tree::{self, Tree};
 use crate::audit::Audit;
-use crate::{Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
+use crate::{Confinement, Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
 
 const BOOT_BUDGET: Duration = Duration::from_secs(60);
 const READY_EVERY: Duration = Duration::from_secs(1);
@@ -19,10 +21,12 @@ const STOP: Duration = Duration::from_secs(10);
 pub(super) const WEB: &str = "web";
 
 /// The process types of a service that are sound.
-pub(super) fn all(service: Tree<'_>) -> BTreeMap<Name, Process> {
+pub(super) fn all(service: Tree<'_>, report: &mut Report<'_>) -> BTreeMap<Name, Process> {
     let short = service.text("run").and_then(|(run, _)| Some(plain(WEB.parse().ok()?, run, None)));
-    let long =
-        service.table("process").named::<Name>().filter_map(|(name, value)| process(name, value));
+    let long = service
+        .table("process")
+        .named::<Name>()
+        .filter_map(|(name, value)| process(name, value, report));
     short.into_iter().chain(long).map(|process| (process.name.clone(), process)).collect()
 }
 
@@ -40,14 +44,16 @@ pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
         stop: STOP,
         version,
         audit: Audit::default(),
+        confinement: Confinement::default(),
     }
 }
 
-fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {
+fn process<'a>(name: Name, value: &'a Value<'a>, report: &mut Report<'_>) -> Option<Process> {
     if let Some((run, _)) = tree::text(value) {
         return Some(plain(name, run, None));
     }
     let table = Tree::of(value);
+    let confinement = confinement(table, report);
     let mut process = plain(name, table.text("run")?.0, table.read("version"));
     if let Some(ready) = table.value("ready") {
         process.ready = readiness(ready)?;
@@ -57,6 +63,7 @@ fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {
     }
     process.scale = table.whole("scale").unwrap_or(process.scale);
     process.stop = table.duration("stop").unwrap_or(process.stop);
+    process.confinement = confinement;
     Some(process)
 }
 
@@ -94,16 +101,18 @@ fn liveness<'a>(value: &'a Value<'a>) -> Option<Liveness> {
 }
 
 /// The tasks of a service that are sound.
-pub(super) fn tasks(service: Tree<'_>) -> BTreeMap<Name, Task> {
+pub(super) fn tasks(service: Tree<'_>, report: &mut Report<'_>) -> BTreeMap<Name, Task> {
     let tasks = service.table("task").named::<Name>();
-    tasks.filter_map(|(name, value)| Some((name.clone(), task(name, Tree::of(value))?))).collect()
+    let mut task = |name: Name, value| Some((name.clone(), task(name, Tree::of(value), report)?));
+    tasks.filter_map(|(name, value)| task(name, value)).collect()
 }
 
-fn task(name: Name, table: Tree<'_>) -> Option<Task> {
+fn task(name: Name, table: Tree<'_>, report: &mut Report<'_>) -> Option<Task> {
+    let confinement = confinement(table, report);
     let run = table.text("run")?.0.to_owned();
     let when = match table.text("when").map(|(when, _)| when) {
         Some("release") => TaskTrigger::Release,
         _ => TaskTrigger::Manual,
     };
-    Some(Task { name, run, when, timeout: table.duration("timeout") })
+    Some(Task { name, run, when, timeout: table.duration("timeout"), confinement })
 }

@@ -8,7 +8,7 @@ use super::process;
 use super::report::Report;
 use super::scalar;
 use crate::mesh::{MeshSettings, Protocol, Traffic};
-use crate::{Build, ImageSettings, Name, Problem, Service, System, Task, TaskTrigger};
+use crate::{Build, Confinement, ImageSettings, Name, Problem, Service, System, Task, TaskTrigger};
 
 /// The process type that runs once before the others, as Heroku has it.
 const RELEASE: &str = "release";
@@ -37,7 +37,13 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
             report.add("procfile::duplicate", span, message, "given here again", help);
         } else if name.as_str() == RELEASE {
             let run = run.to_owned();
-            let task = Task { name: name.clone(), run, when: TaskTrigger::Release, timeout: None };
+            let task = Task {
+                name: name.clone(),
+                run,
+                when: TaskTrigger::Release,
+                timeout: None,
+                confinement: Confinement::default(),
+            };
             tasks.insert(name, task);
         } else {
             processes.insert(name.clone(), process::plain(name, run, None));

@@ -31,7 +31,7 @@ fn service<'a>(
     report: &mut Report<'_>,
 ) -> Service {
     let table = Tree::of(value);
-    let processes = process::all(table);
+    let processes = process::all(table, report);
     check_processes(&name, table, report);
     check_requests(&name, table, index, report);
     let needs = needs::all(table, index, report);
@@ -43,7 +43,7 @@ fn service<'a>(
         build: build(table),
         image: image(table.table("image")),
         processes,
-        tasks: process::tasks(table),
+        tasks: process::tasks(table, report),
         needs,
         after,
         route: table.text("route").map(|(route, _)| route.to_owned()),

@@ -241,6 +241,14 @@ const MISTAKES: &[(&str, &str)] = &[
         "keys of the wire in the wrong place",
         "timeout = \"1s\"\n[service.a]\nrun = \"a\"\nretry = false\nsplit = {}\nmtls = \"always\"\nversion = \"v1\"",
     ),
+    (
+        "limits that cannot be",
+        "[service.a.process]\nb = { run = \"b\", limits = { memory = \"256MB\", cpu = 0, files = 3, pids = \"64\" } }\nc = { run = \"c\", limits = { memory = 1000, cpu = \"half\", file = 64 } }\nd = { run = \"d\", limits = { memory = \"1MiB\", cpu = 2000.5 } }\ne = { run = \"e\", limits = { memory = 0.5, cpu = nan } }\n[service.a.task]\nt = { run = \"t\", limits = { cpu = -1 }, memory = \"1GiB\" }",
+    ),
+    (
+        "confinement that cannot be",
+        "[service.a.process]\nb = { run = \"b\", writable = \"data\" }\nc = { run = \"c\", writable = [\"../data\", \"/srv\", \"data\", \"data\", \"\"] }\nd = { run = \"d\", capabilities = [\"CAP_NET_BIND_SERVICE\", \"net_raw\", \"KILL\", \"KILL\"], writeable = [] }\n[service.e]\nrun = \"e\"\nlimits = {}\nwritable = []",
+    ),
     ("a task called like a process", "[service.a]\nrun = \"a\"\ntask = { web = { run = \"x\" } }"),
     (
         "configuration",

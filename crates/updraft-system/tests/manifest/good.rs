@@ -77,6 +77,19 @@ pub(crate) const GOOD: &[(&str, &str)] = &[
         after = ['a', 'a.web', 'a.migrate']",
     ),
     (
+        "each form of a limit and of confinement",
+        "system = 'x'
+        [service.a.process]
+        a = { run = 'a', limits = {}, writable = [], capabilities = [] }
+        b = { run = 'b', limits = { memory = '256MiB', cpu = '50%', files = 16, pids = 1 } }
+        c = { run = 'c', limits = { memory = '1.5Gi', cpu = 0.5 }, writable = ['.', 'data/x'] }
+        d = { run = 'd', limits = { memory = 536870912, cpu = 2 } }
+        e = { run = 'e', limits = { cpu = '500m' }, capabilities = ['NET_BIND_SERVICE', 'BPF'] }
+        f = { run = 'f', limits = { cpu = 5e-1, memory = '8 MiB' } }
+        [service.a.task]
+        t = { run = 't', limits = { memory = '1GiB' }, writable = ['out'], capabilities = ['KILL'] }",
+    ),
+    (
         "databases by their own names",
         "system = 'x'
         [resource]

@@ -53,6 +53,8 @@ fn mutated() -> impl Strategy<Value = String> {
             "version = 'v2'",
             "protocol = 'tcp'",
             "traffic.split = { web = 0 }",
+            "limits = { cpu = 0.5 }",
+            "writable = ['data']",
         ])
         .prop_map(str::to_owned),
         any::<String>(),

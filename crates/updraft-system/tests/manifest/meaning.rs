@@ -7,8 +7,8 @@ use updraft_system::mesh::{
     Protocol, Rate, RetryBudget, RetryOn, RetryPolicy, Share, TelemetryConfig, Traffic,
 };
 use updraft_system::{
-    After, Build, ConfigType, Name, ProbeKind, ResourceKind, System, Target, TaskTrigger,
-    parse_manifest,
+    After, Build, ConfigType, Confinement, Name, ProbeKind, ResourceKind, System, Target,
+    TaskTrigger, parse_manifest,
 };
 
 use crate::good::GOOD;
@@ -46,6 +46,36 @@ fn a_web_process_without_a_probe_is_ready_when_its_port_opens() {
     assert_eq!((web.scale, web.stop), (1, Duration::from_secs(10)));
     assert_eq!(web.ready.within, Duration::from_secs(60));
     assert_eq!((service.path.to_str(), &service.build), (Some("."), &Build::None));
+}
+
+#[test]
+fn a_limit_is_the_same_in_each_form() {
+    let limits = |text: &str| {
+        let text = format!("system='x'\n[service.s.process]\np={{run='p', limits={{{text}}}}}");
+        system(&text).services["s"].processes["p"].confinement.limits
+    };
+    for text in ["memory='512MiB'", "memory='0.5Gi'", "memory=536870912", "memory=0x2000_0000"] {
+        assert_eq!(
+            limits(text),
+            updraft_system::Limits { memory_bytes: Some(512 << 20), ..Default::default() }
+        );
+    }
+    for text in ["cpu=0.5", "cpu='0.5'", "cpu='50%'", "cpu='500m'", "cpu=5e-1", "cpu=0.5004"] {
+        let expected = updraft_system::Limits { cpu_millicores: Some(500), ..Default::default() };
+        assert_eq!(limits(text), expected, "{text}");
+    }
+    assert_eq!(limits("cpu=2").cpu_millicores, Some(2000));
+    let both = limits("files=1024, pids=64");
+    assert_eq!((both.files, both.pids, both.memory_bytes), (Some(1024), Some(64), None));
+}
+
+#[test]
+fn nowhere_to_write_is_not_everywhere() {
+    let system = system("system='x'\n[service.s.process]\na='a'\nb={run='b', writable=[]}");
+    let processes = &system.services["s"].processes;
+    assert_eq!(processes["a"].confinement, Confinement::default());
+    assert_eq!(processes["a"].confinement.writable, None);
+    assert_eq!(processes["b"].confinement.writable, Some(Vec::new()));
 }
 
 #[test]

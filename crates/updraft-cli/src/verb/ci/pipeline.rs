@@ -151,9 +151,13 @@ impl Caches {
         for service in system.services.values() {
             match &service.build {
                 Build::Cargo => caches.cargo = true,
-                Build::Command { run, .. } => {
+                Build::Node => caches.npm = true,
+                Build::Python => (caches.uv, caches.pip) = (true, true),
+                Build::Command { fetch, run, .. } => {
                     // As a word: `npm ci && npm run build`, `uv sync`.
-                    let has = |tool: &str| run.split([' ', '&', ';', '|']).any(|word| word == tool);
+                    let words = [fetch.as_deref().unwrap_or_default(), run].join(" ");
+                    let has =
+                        |tool: &str| words.split([' ', '&', ';', '|']).any(|word| word == tool);
                     caches.cargo |= has("cargo");
                     caches.npm |= has("npm");
                     caches.uv |= has("uv");

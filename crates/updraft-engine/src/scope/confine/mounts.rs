@@ -1,0 +1,91 @@
+//! A view of the files of a program's own: its `/tmp`, and a state folder in which there is only
+//! what is its business (`mount_namespaces(7)`, `user_namespaces(7)`).
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change};
+use rustix::process::{getgid, getuid};
+
+use super::{FileRules, Preparation, TMP, any_below};
+
+/// What is private once the state folder is hidden.
+pub(super) struct Private {
+    /// `/tmp`, or why not.
+    pub(super) tmp: Result<(), String>,
+}
+
+/// Gives this process mounts of its own. `privileged`: it keeps capabilities, which a user
+/// namespace would make worthless.
+pub(super) fn prepare(
+    plan: &Preparation,
+    rules: &FileRules,
+    privileged: bool,
+) -> Result<Private, String> {
+    let Some(folder) = &plan.folder else {
+        return Err("it has no folder of its own".to_owned());
+    };
+    if privileged && !getuid().is_root() {
+        return Err("a user namespace would take its capabilities away".to_owned());
+    }
+    unshare_mounts().map_err(|error| format!("no mount namespace: {error}"))?;
+    if let Some(hidden) = &rules.hidden {
+        hide(hidden, &folder.join("state"), rules)
+            .map_err(|error| format!("{} cannot be hidden: {error}", hidden.display()))?;
+    }
+    let tmp = match in_the_way(plan, rules) {
+        Some(path) => Err(format!("{} lies in it", path.display())),
+        None => mount_bind(folder.join("tmp"), TMP).map_err(|error| error.to_string()),
+    };
+    Ok(Private { tmp })
+}
+
+fn unshare_mounts() -> io::Result<()> {
+    if !getuid().is_root() {
+        // In which this user is who it is outside.
+        let (user, group) = (getuid().as_raw(), getgid().as_raw());
+        unshare(CloneFlags::CLONE_NEWUSER)?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    // What is mounted here is not seen outside; what is mounted outside is seen here.
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    Ok(mount_change("/", flags)?)
+}
+
+/// Puts a folder in the place of `hidden` that holds what is shown of it and nothing else.
+fn hide(hidden: &Path, skeleton: &Path, rules: &FileRules) -> io::Result<()> {
+    fs::create_dir(skeleton)?;
+    for path in rules.shown.iter().chain(&rules.resources) {
+        let Ok(below) = path.strip_prefix(hidden) else { continue };
+        let place = skeleton.join(below);
+        if path.is_dir() {
+            fs::create_dir_all(&place)?;
+        } else if path.exists() {
+            if let Some(above) = place.parent() {
+                fs::create_dir_all(above)?;
+            }
+            fs::write(&place, "")?;
+        } else {
+            continue;
+        }
+        mount_bind_recursive(path, &place)?;
+    }
+    Ok(mount_bind_recursive(skeleton, hidden)?)
+}
+
+/// What the program needs and would lose with the `/tmp` of all.
+fn in_the_way(plan: &Preparation, rules: &FileRules) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let programs: Vec<PathBuf> = env::split_paths(&path).collect();
+    let home = env::var_os("HOME").map(PathBuf::from);
+    let declared = rules.writable.iter().chain(&rules.resources).chain(&rules.shown);
+    let needed = declared.chain(&rules.hidden).chain(&home).chain(&programs);
+    let needed = needed.map(PathBuf::as_path).chain([plan.directory.as_path()]);
+    any_below(Path::new(TMP), needed).map(Path::to_owned)
+}
