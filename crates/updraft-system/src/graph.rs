@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
-use crate::{ConfigKey, Name};
+use crate::{ConfigKey, Name, ScaleRule, TaskSchedule};
 
 /// A system of services and the resources they need. Every reference inside
 /// it is known to resolve.
@@ -162,6 +162,10 @@ pub struct Process {
     /// What an audit of it cannot guess.
     #[serde(default)]
     pub audit: Audit,
+    /// The load that the number of copies follows, which begins with `scale`; `None`: it
+    /// stays until somebody changes it.
+    #[serde(default)]
+    pub autoscale: Option<ScaleRule>,
 }
 
 impl Process {
@@ -225,6 +229,12 @@ pub struct Task {
     pub when: TaskTrigger,
     /// It is killed after so long; `None`: never.
     pub timeout: Option<Duration>,
+    /// When it runs by the calendar; `None`: it does not.
+    #[serde(default)]
+    pub schedule: Option<TaskSchedule>,
+    /// It talks with a person, and so gets a terminal.
+    #[serde(default)]
+    pub tty: bool,
 }
 
 /// When a task runs.

@@ -14,6 +14,8 @@ mod manifest;
 pub mod mesh;
 mod name;
 mod problem;
+mod scaling;
+mod schedule;
 mod status;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
@@ -29,6 +31,12 @@ pub use log::{LogLine, LogSelector, LogSource, LogStream};
 pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
 pub use name::{InvalidName, Name, nearest};
 pub use problem::{Problem, Span};
-pub use status::{
-    ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
+pub use scaling::{
+    Auto, CpuTarget, InvalidCpuTarget, LoadStatus, QueueRule, ScaleRequest, ScaleRule,
+    ScalingStatus, Stabilize, Steps,
 };
+pub use schedule::{
+    TaskCause, TaskMissed, TaskOverlap, TaskRun, TaskSchedule, TaskStatus, TerminalRequest,
+    TerminalSize,
+};
+pub use status::{ProcessState, ProcessStatus, Route, RowKind, SystemState, SystemStatus};

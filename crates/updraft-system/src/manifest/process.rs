@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::Value;
 use super::tree::{self, Tree};
+use super::{scaling, schedule};
 use crate::audit::Audit;
 use crate::{Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
 
@@ -40,6 +41,7 @@ pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
         stop: STOP,
         version,
         audit: Audit::default(),
+        autoscale: None,
     }
 }
 
@@ -55,7 +57,9 @@ fn process<'a>(name: Name, value: &'a Value<'a>) -> Option<Process> {
     if let Some(live) = table.value("live") {
         process.live = Some(liveness(live)?);
     }
-    process.scale = table.whole("scale").unwrap_or(process.scale);
+    process.autoscale = scaling::rule(table);
+    let least = process.autoscale.as_ref().map(|rule| rule.min);
+    process.scale = table.whole("scale").or(least).unwrap_or(process.scale);
     process.stop = table.duration("stop").unwrap_or(process.stop);
     Some(process)
 }
@@ -105,5 +109,6 @@ fn task(name: Name, table: Tree<'_>) -> Option<Task> {
         Some("release") => TaskTrigger::Release,
         _ => TaskTrigger::Manual,
     };
-    Some(Task { name, run, when, timeout: table.duration("timeout") })
+    let (schedule, tty) = (schedule::schedule(table), table.flag("tty").unwrap_or_default());
+    Some(Task { name, run, when, timeout: table.duration("timeout"), schedule, tty })
 }

@@ -37,7 +37,8 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
             report.add("procfile::duplicate", span, message, "given here again", help);
         } else if name.as_str() == RELEASE {
             let run = run.to_owned();
-            let task = Task { name: name.clone(), run, when: TaskTrigger::Release, timeout: None };
+            let (when, schedule) = (TaskTrigger::Release, None);
+            let task = Task { name: name.clone(), run, when, timeout: None, schedule, tty: false };
             tasks.insert(name, task);
         } else {
             processes.insert(name.clone(), process::plain(name, run, None));

@@ -53,6 +53,9 @@ fn mutated() -> impl Strategy<Value = String> {
             "version = 'v2'",
             "protocol = 'tcp'",
             "traffic.split = { web = 0 }",
+            "scale = { max = 2, cpu = '70%' }",
+            "scale = { min = 0, max = 1, queue = 'jobs', per = 5 }",
+            "every = '* * * * *'",
         ])
         .prop_map(str::to_owned),
         any::<String>(),
@@ -100,6 +103,11 @@ proptest! {
                         }
                     }
                     assert!(!service.processes.is_empty());
+                    for rule in service.processes.values().filter_map(|it| it.autoscale.as_ref()) {
+                        let queue = rule.queue.as_ref();
+                        assert!(rule.min <= rule.max && (0 < rule.min || queue.is_some()));
+                        assert!(rule.cpu.is_some() || rule.concurrency.is_some() || queue.is_some());
+                    }
                     for called in service.calls.keys() {
                         assert!(service.needs.iter().any(|need| need.target.name() == called));
                     }
