@@ -12,6 +12,7 @@ mod ports;
 mod probe;
 mod replica;
 mod resource;
+mod scaler;
 mod scope;
 mod state_dir;
 mod wire;

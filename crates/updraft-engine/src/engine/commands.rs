@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
-use updraft_system::{LogSelector, LogSource, Name, ProcessState, RowKind, Service, Task};
+use updraft_system::{LogSelector, LogSource, Name, Process, ProcessState, RowKind, Service, Task};
 
 use super::error::chain;
 use super::plans::{server, source};
@@ -54,38 +54,7 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
-        let service = run.service(service)?;
-        let process = service.processes.get(process).ok_or_else(|| {
-            let name = format!("{}.{process}", service.name);
-            unknown("process", name, service.processes.keys(), process)
-        })?;
-        if REPLICAS_MAX < replicas {
-            return Err(CommandError::TooMany(replicas));
-        }
-        let mut ports = Vec::new();
-        for replica in 1..=replicas {
-            let source = source(service, process, replica);
-            if !run.held().replicas.contains_key(&source) {
-                let port = run.held().port(&source.to_string())?;
-                ports.push((source, port));
-            }
-        }
-        let mut started = Vec::new();
-        for (source, port) in ports {
-            let plan = run.process_plan(service, process, source.replica, port);
-            run.enlist(&source, RowKind::Service, &plan);
-            run.launch(source.clone(), plan);
-            started.push(source);
-        }
-        let of_process =
-            |source: &&LogSource| source.service == service.name && source.process == process.name;
-        let surplus: Vec<LogSource> = {
-            let held = run.held();
-            let replicas_of = held.replicas.keys().filter(of_process);
-            replicas_of.filter(|source| replicas < source.replica).cloned().collect()
-        };
-        run.stop_group(surplus.clone()).await;
-        run.forget(&surplus);
+        let started = run.change_scale(service, process, replicas).await?;
         for source in &started {
             run.becomes_ready(source, None).await?;
         }
@@ -148,8 +117,61 @@ impl Engine {
 }
 
 impl Run {
+    /// Starts and ends copies of a process until there are so many. Gives those that were
+    /// started, which need not be ready yet. The caller has the turn.
+    pub(super) async fn change_scale(
+        &self,
+        service: &Name,
+        process: &Name,
+        replicas: u32,
+    ) -> Result<Vec<LogSource>, CommandError> {
+        let (service, process) = self.process(service, process)?;
+        if REPLICAS_MAX < replicas {
+            return Err(CommandError::TooMany(replicas));
+        }
+        let mut ports = Vec::new();
+        for replica in 1..=replicas {
+            let source = source(service, process, replica);
+            if !self.held().replicas.contains_key(&source) {
+                let port = self.held().port(&source.to_string())?;
+                ports.push((source, port));
+            }
+        }
+        let mut started = Vec::new();
+        for (source, port) in ports {
+            let plan = self.process_plan(service, process, source.replica, port);
+            self.enlist(&source, RowKind::Service, &plan);
+            self.launch(source.clone(), plan);
+            started.push(source);
+        }
+        let of_process =
+            |source: &&LogSource| source.service == service.name && source.process == process.name;
+        let surplus: Vec<LogSource> = {
+            let held = self.held();
+            let replicas_of = held.replicas.keys().filter(of_process);
+            replicas_of.filter(|source| replicas < source.replica).cloned().collect()
+        };
+        self.stop_group(surplus.clone()).await;
+        self.forget(&surplus);
+        Ok(started)
+    }
+
+    /// A process type of a service.
+    pub(super) fn process(
+        &self,
+        service: &Name,
+        process: &Name,
+    ) -> Result<(&Service, &Process), CommandError> {
+        let service = self.service(service)?;
+        let found = service.processes.get(process).ok_or_else(|| {
+            let name = format!("{}.{process}", service.name);
+            unknown("process", name, service.processes.keys(), process)
+        })?;
+        Ok((service, found))
+    }
+
     /// Waits for the commands before; refused at once while the system does not run.
-    async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
+    pub(super) async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
         self.must_run()?;
         let turn = self.commands.lock().await;
         self.must_run()?;

@@ -124,6 +124,11 @@ pub enum CommandError {
     /// More copies than Updraft runs.
     #[error("{0} copies are more than {max}, the most there can be", max = super::REPLICAS_MAX)]
     TooMany(u32),
+    /// A process whose number of copies follows no load.
+    #[error(
+        "{0} has no rule that could be put back: write `scale = {{ min = 1, max = 10, cpu = \"70%\" }}` in the manifest"
+    )]
+    NoRule(String),
     /// An address cannot be attached.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -169,6 +174,7 @@ impl CommandError {
         match self {
             Self::Unknown { .. }
             | Self::TooMany(_)
+            | Self::NoRule(_)
             | Self::Attach(_)
             | Self::Gateway(_)
             | Self::Tap(_)

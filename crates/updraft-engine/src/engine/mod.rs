@@ -6,6 +6,7 @@ mod error;
 mod mesh;
 mod order;
 mod plans;
+mod scaling;
 mod stop;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::logs::{LogLimits, LogStore};
 use crate::ports::{Ports, Reservation};
 use crate::replica::{Intent, ReplicaPlan};
 use crate::resource::{Attachments, Planner, Programs, ResourcePlan};
+use crate::scaler;
 use crate::scope::Scopes;
 use crate::state_dir::{StateDir, StateLock};
 use crate::wire::{self, KeptAuthority, Wire};
@@ -67,6 +69,8 @@ struct Run {
     held: Mutex<Held>,
     /// Commands that change what runs go one after another.
     commands: tokio::sync::Mutex<()>,
+    /// What is known of the scaling by rule.
+    scaling: scaler::Book,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
     stop: watch::Sender<Option<StopOptions>>,
@@ -145,6 +149,7 @@ impl Engine {
             authority,
             held: Mutex::new(held),
             commands: tokio::sync::Mutex::default(),
+            scaling: scaler::Book::default(),
             tasks: tokio::sync::RwLock::default(),
             stop: watch::Sender::new(None),
             finished: watch::Sender::new(None),
@@ -160,6 +165,7 @@ impl Engine {
         tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
         tokio::spawn(stop::when_told(Arc::clone(&run)));
         tokio::spawn(boot::boot(Arc::clone(&run)));
+        scaling::follow_rules(&run);
         Ok(Self(run))
     }
 
@@ -184,7 +190,9 @@ impl Engine {
 
     /// Every replica, and every server of a resource.
     pub fn processes(&self) -> Vec<ProcessStatus> {
-        self.0.board.borrow().statuses()
+        let mut rows = self.0.board.borrow().statuses();
+        self.0.tell_held(&mut rows);
+        rows
     }
 
     /// Tells of changes from now on.

@@ -8,6 +8,7 @@ mod guard;
 mod members;
 mod procfs;
 mod protocol;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -208,6 +209,12 @@ impl Scopes {
     /// The live scopes of a service's processes and tasks.
     pub(crate) fn of_service(&self, service: &Name) -> ServiceMembers {
         self.0.members.of_service(service)
+    }
+
+    /// The processor time of the live scope with this label since its start; blocks for a
+    /// look at `/proc`. `None`: there is none.
+    pub(crate) fn processor_time(&self, label: &str) -> Option<Duration> {
+        usage::processor_time(&self.0.members.get(label)?)
     }
 
     /// Lets the guardian of the run go, and waits until it is gone. To be called last, when
