@@ -35,9 +35,9 @@ pub struct InvalidExpression {
 /// `@daily` and the like, `L`, `#`, `W` and names of months and days are understood.
 ///
 /// When clocks are turned forward, a time that does not exist fires at the first moment after
-/// the gap. When they are turned back, a time of a fixed hour fires once, at the first of the
-/// two; one of every hour or every few minutes fires as often as the time that really passes
-/// says.
+/// the gap. When they are turned back, a time of one fixed hour and minute fires once, at the
+/// first of the two; one of several hours or of every few minutes fires as often as the time
+/// that really passes says.
 ///
 /// ```
 /// use updraft_cron::{Fields, Times, Zone};

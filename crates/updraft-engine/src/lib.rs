@@ -13,6 +13,7 @@ mod probe;
 mod replica;
 mod resource;
 mod scaler;
+mod schedule;
 mod scope;
 mod state_dir;
 mod wire;
@@ -20,12 +21,14 @@ mod wire;
 pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, RunningBuild};
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
+    TerminalInput,
 };
 pub use ports::PortError;
 pub use resource::{
     AttachError, Attachments, InvalidUrl, NotReady, Planner, Programs, ResourceError, ResourcePlan,
     ResourceUrl, ServerPlan, ServerReady,
 };
+pub use schedule::{TaskBook, TaskBookError};
 pub use scope::{
     CommandPlan, Exit, Output, ProcessId, SCOPE_VARIABLE, Scope, ScopeError, Scopes, StopSignal,
     guard_main, remove_folder,

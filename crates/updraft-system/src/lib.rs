@@ -17,6 +17,7 @@ mod problem;
 mod scaling;
 mod schedule;
 mod status;
+mod terminal;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
 pub use control::{
@@ -40,3 +41,4 @@ pub use schedule::{
     TerminalSize,
 };
 pub use status::{ProcessState, ProcessStatus, Route, RowKind, SystemState, SystemStatus};
+pub use terminal::{InvalidFrame, TERMINAL_PROTOCOL, TerminalFrame, TerminalFrames};

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::schedule::Cause;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
-use updraft_system::{LogSelector, LogSource, Name, Process, ProcessState, RowKind, Service, Task};
+use updraft_system::{
+    LogSelector, LogSource, Name, Process, ProcessState, RowKind, Service, Task, TaskCause,
+};
 
 use super::error::chain;
 use super::plans::{server, source};
@@ -108,11 +111,9 @@ impl Engine {
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let service = run.service(service)?;
-        let task = service.tasks.get(task).ok_or_else(|| {
-            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
-        })?;
-        run.task(service, task, arguments).await
+        let (service, task) = run.task_of_service(service, task)?;
+        let by_hand = Cause { cause: TaskCause::Hand, due: None };
+        run.recorded(service, task, by_hand, run.task(service, task, arguments)).await
     }
 }
 
@@ -178,7 +179,20 @@ impl Run {
         Ok(turn)
     }
 
-    fn must_run(&self) -> Result<(), CommandError> {
+    /// A task of a service.
+    pub(super) fn task_of_service(
+        &self,
+        service: &Name,
+        task: &Name,
+    ) -> Result<(&Service, &Task), CommandError> {
+        let service = self.service(service)?;
+        let found = service.tasks.get(task).ok_or_else(|| {
+            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
+        })?;
+        Ok((service, found))
+    }
+
+    pub(super) fn must_run(&self) -> Result<(), CommandError> {
         match self.board.borrow().stage {
             Stage::Running => Ok(()),
             Stage::Planned | Stage::Building(_) => Err(CommandError::NotNow("still building")),

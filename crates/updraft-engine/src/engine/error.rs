@@ -44,6 +44,8 @@ pub(super) enum Reason {
     Scope(#[from] ScopeError),
     #[error(transparent)]
     State(#[from] StateDirError),
+    #[error(transparent)]
+    Tasks(#[from] crate::TaskBookError),
     #[error("cannot open the log")]
     Logs(#[source] crate::logs::OpenLogError),
     #[error("the gateway cannot start")]

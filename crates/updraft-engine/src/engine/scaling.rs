@@ -1,6 +1,6 @@
 //! The number of copies of each process: set by hand, or following the load by its rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,8 +123,9 @@ impl Run {
 
     fn copies_of(&self, key: &Key) -> u32 {
         let held = self.held();
-        let copies = held.replicas.keys().filter(|source| of(key, source)).count();
-        u32::try_from(copies).unwrap_or(u32::MAX)
+        let copies = held.replicas.keys().filter(|source| of(key, source));
+        let copies: BTreeSet<u32> = copies.map(|source| source.replica).collect();
+        u32::try_from(copies.len()).unwrap_or(u32::MAX)
     }
 
     fn tell_scaling(&self, (service, process): &Key, text: &str) {
@@ -210,27 +211,27 @@ impl Follower {
         let board = self.run.board.borrow();
         let copies = held.replicas.keys().filter(|source| of(&self.key, source)).map(|source| {
             let row = board.rows.get(source).filter(|row| row.state == ProcessState::Ready);
-            Copy { replica: source.replica, ready: row.and_then(|row| row.pid) }
+            Copy { label: source.to_string(), ready: row.and_then(|row| row.pid) }
         });
         copies.collect()
     }
 
     /// Requests in flight at each copy, as the gateways count them on all edges.
-    fn in_flight(&self) -> BTreeMap<u32, u64> {
+    fn in_flight(&self) -> BTreeMap<String, u64> {
         let reports = self.run.wire.with(|gateway| gateway.report()).unwrap_or_default();
         let board = self.run.board.borrow();
         let copies = board
             .rows
             .iter()
             .filter(|(source, row)| of(&self.key, source) && row.state == ProcessState::Ready);
-        let copies = copies.filter_map(|(source, row)| Some((source.replica, row.port?)));
-        copies.map(|(replica, port)| (replica, requests_at(&reports, &self.key.0, port))).collect()
+        let copies = copies.filter_map(|(source, row)| Some((source.to_string(), row.port?)));
+        copies.map(|(label, port)| (label, requests_at(&reports, &self.key.0, port))).collect()
     }
 
     async fn decide(&mut self, now: Instant) {
         let copies = self.copies();
         let loads = self.measure(now, &copies).await;
-        let current = u32::try_from(copies.len()).unwrap_or(u32::MAX);
+        let current = self.run.copies_of(&self.key);
         let samples: Vec<(Option<Sample>, Milli)> =
             loads.iter().map(|load| (load.sample.clone().ok(), load.target)).collect();
         let verdict = self.ruling.decide(now, current, &samples);
@@ -296,14 +297,11 @@ impl Follower {
     }
 
     async fn processors(&mut self, now: Instant, copies: &[Copy]) -> Sample {
-        let (scopes, (service, process)) = (self.run.scopes.clone(), self.key.clone());
-        let replicas: Vec<u32> = copies.iter().map(|copy| copy.replica).collect();
+        let scopes = self.run.scopes.clone();
+        let labels: Vec<String> = copies.iter().map(|copy| copy.label.clone()).collect();
         let read = tokio::task::spawn_blocking(move || {
-            let time = |replica| {
-                let label = format!("{service}.{process}.{replica}");
-                Some((replica, scopes.processor_time(&label)?))
-            };
-            replicas.into_iter().filter_map(time).collect::<BTreeMap<_, _>>()
+            let time = |label: String| scopes.processor_time(&label).map(|time| (label, time));
+            labels.into_iter().filter_map(time).collect::<BTreeMap<_, _>>()
         });
         self.meter.processors(now, copies, &read.await.unwrap_or_default())
     }

@@ -15,7 +15,7 @@ use crate::resource::ResourceUrl;
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a queue is called whose address does not tell.
-const DEFAULT_NAME: &str = "default";
+const DEFAULT_NAME: &str = "jobs";
 
 /// The parameters of an address that are the queue's and not the database's.
 const OWN: [&str; 5] = ["queue", "max_attempts", "max_waiting", "lease", "outbox"];

@@ -11,7 +11,8 @@ use super::load::{Milli, Sample};
 /// One copy as it is at a look.
 #[derive(Clone, Debug)]
 pub(crate) struct Copy {
-    pub(crate) replica: u32,
+    /// The name of its scope.
+    pub(crate) label: String,
     /// Which life of it this is; `None`: it is not ready.
     pub(crate) ready: Option<u32>,
 }
@@ -20,9 +21,9 @@ pub(crate) struct Copy {
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     /// The reading at the last decision, by copy: its life, when, and its processor time.
-    processors: BTreeMap<u32, (u32, Instant, Duration)>,
+    processors: BTreeMap<String, (u32, Instant, Duration)>,
     /// Requests in flight since the last decision, by copy: their sum, and the looks.
-    requests: BTreeMap<u32, (u64, u64)>,
+    requests: BTreeMap<String, (u64, u64)>,
 }
 
 impl Meter {
@@ -33,7 +34,7 @@ impl Meter {
         &mut self,
         now: Instant,
         copies: &[Copy],
-        read: &BTreeMap<u32, Duration>,
+        read: &BTreeMap<String, Duration>,
     ) -> Sample {
         let before = std::mem::take(&mut self.processors);
         let (mut seen, mut unseen, mut unready) = (Vec::new(), 0, 0);
@@ -42,12 +43,12 @@ impl Meter {
                 unready += 1;
                 continue;
             };
-            let Some(time) = read.get(&copy.replica) else {
+            let Some(time) = read.get(&copy.label) else {
                 unseen += 1;
                 continue;
             };
-            self.processors.insert(copy.replica, (life, now, *time));
-            let earlier = before.get(&copy.replica).filter(|(earlier, ..)| *earlier == life);
+            self.processors.insert(copy.label.clone(), (life, now, *time));
+            let earlier = before.get(&copy.label).filter(|(earlier, ..)| *earlier == life);
             match earlier.and_then(|(_, at, used)| part(time.checked_sub(*used)?, now - *at)) {
                 Some(part) => seen.push(part),
                 None => unready += 1,
@@ -57,9 +58,9 @@ impl Meter {
     }
 
     /// Takes one look at the requests in flight, by copy.
-    pub(crate) fn look(&mut self, in_flight: &BTreeMap<u32, u64>) {
-        for (replica, requests) in in_flight {
-            let (sum, looks) = self.requests.entry(*replica).or_default();
+    pub(crate) fn look(&mut self, in_flight: &BTreeMap<String, u64>) {
+        for (label, requests) in in_flight {
+            let (sum, looks) = self.requests.entry(label.clone()).or_default();
             *sum = sum.saturating_add(*requests);
             *looks += 1;
         }
@@ -70,7 +71,7 @@ impl Meter {
         let looked = std::mem::take(&mut self.requests);
         let (mut seen, mut unready) = (Vec::new(), 0);
         for copy in copies {
-            let looked = looked.get(&copy.replica).filter(|(_, looks)| *looks != 0);
+            let looked = looked.get(&copy.label).filter(|(_, looks)| *looks != 0);
             match looked.filter(|_| copy.ready.is_some()) {
                 Some((sum, looks)) => seen.push(sum.saturating_mul(1000) / looks),
                 // No gateway knows one that is not ready, or that has become so just now.
@@ -94,11 +95,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn copies(lives: &[(u32, Option<u32>)]) -> Vec<Copy> {
-        lives.iter().map(|(replica, ready)| Copy { replica: *replica, ready: *ready }).collect()
+        let copy = |(label, ready): &(u32, _)| Copy { label: label.to_string(), ready: *ready };
+        lives.iter().map(copy).collect()
     }
 
-    fn read(times: &[(u32, u64)]) -> BTreeMap<u32, Duration> {
-        times.iter().map(|(replica, millis)| (*replica, Duration::from_millis(*millis))).collect()
+    fn read(times: &[(u32, u64)]) -> BTreeMap<String, Duration> {
+        let time =
+            |(label, millis): &(u32, u64)| (label.to_string(), Duration::from_millis(*millis));
+        times.iter().map(time).collect()
     }
 
     fn sample(seen: &[Milli], unseen: u32, unready: u32) -> Sample {
@@ -129,7 +133,8 @@ mod tests {
     fn requests_in_flight_are_the_average_of_all_looks() {
         let mut meter = Meter::default();
         for looks in [[(1, 4), (2, 0)], [(1, 6), (2, 1)], [(1, 8), (2, 0)], [(1, 2), (2, 0)]] {
-            meter.look(&looks.into());
+            meter
+                .look(&looks.map(|(label, looked): (u32, u64)| (label.to_string(), looked)).into());
         }
         let three = copies(&[(1, Some(1)), (2, Some(1)), (3, Some(1))]);
         assert_eq!(meter.requests(&three), sample(&[5000, 250], 0, 1));

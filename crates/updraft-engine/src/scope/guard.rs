@@ -27,7 +27,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::procfs::{self, ProcessId};
 use super::protocol::{Estate, Launch, Order, Report};
-use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup};
+use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup, terminal};
 
 /// The first argument that makes this executable a guardian.
 pub(super) const VERB: &str = "__guard";
@@ -67,6 +67,9 @@ fn launch(mut arguments: Vec<OsString>) -> io::Error {
         drop(cgroup::join(Path::new(group)));
     }
     let _ = setsid();
+    if let Err(error) = terminal::take_control() {
+        return error;
+    }
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let guardian = guardian.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
     if getppid() != guardian {
@@ -263,7 +266,8 @@ fn settle(name: &std::ffi::CStr) -> io::Result<(UnixStream, UnixStream)> {
 }
 
 fn spawn(launch: &Launch) -> io::Result<ProcessId> {
-    let child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    command
         .args([VERB, "launch"])
         .arg(launch.group.as_deref().unwrap_or(Path::new("")))
         .arg(own_pid().to_string())
@@ -271,8 +275,11 @@ fn spawn(launch: &Launch) -> io::Result<ProcessId> {
         .env_clear()
         .envs(&launch.environment)
         .current_dir(&launch.directory)
-        .stdin(Stdio::null())
-        .spawn()?;
+        .stdin(Stdio::null());
+    if let Some(path) = &launch.terminal {
+        terminal::give(&mut command, path)?;
+    }
+    let child = command.spawn()?;
     // Not reaped yet, so its entry in /proc is there.
     ProcessId::of(child.id()).ok_or_else(|| io::Error::other("it is gone at once"))
 }

@@ -8,6 +8,7 @@ mod guard;
 mod members;
 mod procfs;
 mod protocol;
+mod terminal;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, watch};
 
-use updraft_system::Name;
+use updraft_system::{Name, TerminalSize};
 
 use crate::state_dir::{StateDir, StateLock};
 
@@ -33,6 +34,7 @@ use members::{Listed, Members, Roll, ServiceMembers};
 pub use procfs::ProcessId;
 pub use protocol::StopSignal;
 use protocol::{Estate, Launch, Order, Report};
+pub(crate) use terminal::Terminal;
 
 /// In the environment of every program: the run and scope it belongs to.
 pub const SCOPE_VARIABLE: &str = "UPDRAFT_SCOPE";
@@ -115,6 +117,9 @@ pub enum ScopeError {
     /// A guardian could not be started.
     #[error("cannot start a guardian process")]
     Guard(#[source] std::io::Error),
+    /// No terminal can be had.
+    #[error("cannot make a terminal")]
+    Terminal(#[source] std::io::Error),
     /// The program could not be started.
     #[error("{0}")]
     Refused(String),
@@ -165,13 +170,37 @@ impl Scopes {
         label: &str,
         plan: &CommandPlan,
     ) -> Result<(Scope, Output), ScopeError> {
-        let group = self.0.group.as_ref().and_then(|run| run.scope(label));
-        let (ours, theirs) = pair()?;
         let (stdout, stdout_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
         let (stderr, stderr_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
+        let pipes = (stdout_writer.into(), stderr_writer.into());
+        let scope = self.start_with(label, plan, pipes, None).await?;
+        Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
+    }
+
+    /// Starts a program in a scope of its own, with a terminal instead of pipes.
+    pub(crate) async fn start_in_terminal(
+        &self,
+        label: &str,
+        plan: &CommandPlan,
+        size: TerminalSize,
+    ) -> Result<(Scope, Terminal), ScopeError> {
+        let (terminal, path) = Terminal::open(size).map_err(ScopeError::Terminal)?;
+        let scope = self.start_with(label, plan, (Stdio::null(), Stdio::null()), Some(path));
+        Ok((scope.await?, terminal))
+    }
+
+    async fn start_with(
+        &self,
+        label: &str,
+        plan: &CommandPlan,
+        (stdout, stderr): (Stdio, Stdio),
+        terminal: Option<PathBuf>,
+    ) -> Result<Scope, ScopeError> {
+        let group = self.0.group.as_ref().and_then(|run| run.scope(label));
+        let (ours, theirs) = pair()?;
         let guardian = guardian("scope", &self.0.id, theirs)
-            .stdout(stdout_writer)
-            .stderr(stderr_writer)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .map_err(ScopeError::Guard)?;
         let mark = format!("{}/{label}", self.0.id);
@@ -182,6 +211,7 @@ impl Scopes {
             environment,
             directory: plan.cwd.clone(),
             group: group.clone(),
+            terminal,
         };
         // Before the program can open a socket.
         let guardian_id = guardian.id();
@@ -198,8 +228,7 @@ impl Scopes {
         match started {
             Some(Ok(leader)) => {
                 let label = label.to_owned();
-                let scope = Scope { label, leader, guardian: guardian_id, orders, life };
-                Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
+                Ok(Scope { label, leader, guardian: guardian_id, orders, life })
             }
             Some(Err(reason)) => Err(ScopeError::Refused(reason)),
             None => Err(ScopeError::Refused("the guardian of the scope was killed".to_owned())),
@@ -351,6 +380,16 @@ impl Exit {
             (_, Some(signal)) => Self::Signal(signal),
             (Some(code), None) => Self::Code(code),
             (None, None) => Self::GuardLost,
+        }
+    }
+
+    /// What a shell would have in `$?`: the code, or 128 and the number of the signal.
+    pub fn shell_code(self) -> u8 {
+        let killed = |signal: i32| u8::try_from(128 + signal).unwrap_or(u8::MAX);
+        match self {
+            Self::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
+            Self::Signal(signal) => killed(signal),
+            Self::OutOfMemory | Self::GuardLost => killed(signal_hook::consts::SIGKILL),
         }
     }
 

@@ -53,6 +53,9 @@ pub(crate) struct Launch {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) directory: PathBuf,
     pub(crate) group: Option<PathBuf>,
+    /// The terminal that it reads and writes, instead of nothing and its guardian's pipes.
+    #[serde(default)]
+    pub(crate) terminal: Option<PathBuf>,
 }
 
 /// What a run leaves behind when its supervisor is killed.

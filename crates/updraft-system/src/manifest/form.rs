@@ -1,8 +1,8 @@
 //! The texts of the manifest that have a form of their own: shares, rates, conditions.
 
 use super::shape::Form;
-use crate::audit::Ask;
 use crate::CpuTarget;
+use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
 /// A part of a whole.
