@@ -149,7 +149,7 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // A terminal that is gone needs no mode.
-        drop(tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.0));
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 
