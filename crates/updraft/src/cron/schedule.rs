@@ -106,8 +106,7 @@ impl Schedule {
     /// The times of the schedule.
     pub(super) fn timing(&self, name: &'static str) -> Result<Timing, ScheduleError> {
         let (expression, zone) = (self.expression, self.zone);
-        let found =
-            Zone::find(zone).map_err(|source| ScheduleError::Zone { name, zone, source });
+        let found = Zone::find(zone).map_err(|source| ScheduleError::Zone { name, zone, source });
         // What is wrong with the expression is said first, as it stands first.
         Times::check(expression, Fields::FiveOrSix)
             .map_err(|source| ScheduleError::Expression { name, expression, source })?;
