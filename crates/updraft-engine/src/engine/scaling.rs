@@ -349,6 +349,7 @@ impl Load {
                 let load = (self.shown)(load);
                 format!("{name} {load} in all, {target} a copy, asks for {wish}")
             }
+            _ if self.sample.is_ok() => format!("{name} is not measured yet"),
             _ => format!("{name} cannot be measured"),
         }
     }
