@@ -64,6 +64,16 @@ fn every_command_of_the_wire_page_works_in_its_order() -> Result<()> {
 }
 
 #[test]
+fn every_command_of_the_scaling_and_the_tasks_page_works_in_its_order() -> Result<()> {
+    let _turn = Turn::take("load")?;
+    let system = TestSystem::at(&repository().join("examples/load"))?;
+    follow(&system, "docs/guide/scaling.md", 3)?;
+    system.expect_nothing(&[], Duration::ZERO)?;
+    follow(&system, "docs/guide/tasks.md", 4)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
 fn every_command_of_the_check_page_works_in_its_order() -> Result<()> {
     let system = TestSystem::at(&repository().join("examples/shop"))?;
     follow(&system, "docs/guide/check.md", 8)?;

@@ -14,6 +14,8 @@ mod ports;
 mod probe;
 mod replica;
 mod resource;
+mod scaler;
+mod schedule;
 mod scope;
 mod state_dir;
 mod wire;
@@ -25,6 +27,7 @@ pub use build::{
 };
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
+    TerminalInput,
 };
 pub use memory::{MemoryError, Remembered};
 pub use ports::PortError;
@@ -32,6 +35,7 @@ pub use resource::{
     AttachError, Attachments, InvalidUrl, NotReady, Planner, Programs, ResourceError, ResourcePlan,
     ResourceUrl, ServerPlan, ServerReady,
 };
+pub use schedule::{TaskBook, TaskBookError};
 pub use scope::{
     CommandPlan, Confinement, Exit, FileRules, Output, ProcessId, SCOPE_VARIABLE, Scope,
     ScopeError, Scopes, StopSignal, guard_main, remove_folder,

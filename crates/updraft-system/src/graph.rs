@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
 use crate::mesh::{Calls, MeshSettings, Operation, OperationPolicy, Protocol, Traffic};
-use crate::{ConfigKey, Confinement, ImageSettings, Name};
+use crate::{ConfigKey, Confinement, ImageSettings, Name, ScaleRule, TaskSchedule};
 
 /// A system of services and the resources they need. Every reference inside
 /// it is known to resolve.
@@ -174,6 +174,10 @@ pub struct Process {
     /// What it may use and do.
     #[serde(default)]
     pub confinement: Confinement,
+    /// The load that the number of copies follows, which begins with `scale`; `None`: it
+    /// stays until somebody changes it.
+    #[serde(default)]
+    pub autoscale: Option<ScaleRule>,
 }
 
 impl Process {
@@ -240,6 +244,12 @@ pub struct Task {
     /// What it may use and do.
     #[serde(default)]
     pub confinement: Confinement,
+    /// When it runs by the calendar; `None`: it does not.
+    #[serde(default)]
+    pub schedule: Option<TaskSchedule>,
+    /// It talks with a person, and so gets a terminal.
+    #[serde(default)]
+    pub tty: bool,
 }
 
 /// When a task runs.

@@ -18,7 +18,10 @@ mod name;
 mod problem;
 pub mod release;
 mod resource_url;
+mod scaling;
+mod schedule;
 mod status;
+mod terminal;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
 pub use confinement::{
@@ -40,4 +43,13 @@ pub use problem::{Problem, Span};
 pub use resource_url::{InvalidUrl, ResourceUrl, UnfitUrl};
 pub use status::{
     ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
+pub use scaling::{
+    Auto, CpuTarget, InvalidCpuTarget, LoadStatus, QueueRule, ScaleRequest, ScaleRule,
+    ScalingStatus, Stabilize, Steps,
 };
+pub use schedule::{
+    TaskCause, TaskMissed, TaskOverlap, TaskRun, TaskSchedule, TaskStatus, TerminalRequest,
+    TerminalSize,
+};
+pub use status::{ProcessState, ProcessStatus, Route, RowKind, SystemState, SystemStatus};
+pub use terminal::{InvalidFrame, TERMINAL_PROTOCOL, TerminalFrame, TerminalFrames};

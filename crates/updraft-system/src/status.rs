@@ -113,10 +113,3 @@ pub enum SystemState {
     /// It ends.
     Stopping,
 }
-
-/// How many copies of a process are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScaleRequest {
-    /// Copies.
-    pub replicas: u32,
-}

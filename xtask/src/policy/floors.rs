@@ -7,9 +7,10 @@ use crate::tidy::Finding;
 
 /// Floors, the ground first. A crate has its line here before it has a folder.
 const FLOORS: &[(&str, u8)] = &[
+    ("updraft-cron", 0),
     ("updraft-image", 0),
     ("updraft-macros", 0),
-    ("updraft-system", 0),
+    ("updraft-system", 1),
     ("updraft-trace", 0),
     ("updraft-resilience", 1),
     ("updraft", 2),
@@ -26,7 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Services of the examples stand where a user stands: outside, with the published crates.
-const PUBLISHED: &[&str] = &["updraft", "updraft-resilience", "updraft-trace"];
+const PUBLISHED: &[&str] = &["updraft", "updraft-cron", "updraft-resilience", "updraft-trace"];
 
 /// Crates whose policy is that text comes in and a value goes out.
 const PURE: &[&str] = &["updraft-system", "updraft-trace"];

@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, Response};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +24,8 @@ use updraft_system::mesh::{
 };
 use updraft_system::{
     AttachRequest, ControlProblem, LogLine, LogSelector, Name, ProcessStatus, RestartRequest,
-    ScaleRequest, StopRequest, System, SystemEvent, SystemStatus, TaskEvent, TaskRequest,
+    ScaleRequest, ScalingStatus, StopRequest, System, SystemEvent, SystemStatus, TERMINAL_PROTOCOL,
+    TaskEvent, TaskRequest, TaskStatus, TerminalRequest,
 };
 use url::form_urlencoded;
 
@@ -101,10 +103,34 @@ impl Client {
         &self,
         service: &Name,
         process: &Name,
-        replicas: u32,
+        wish: ScaleRequest,
     ) -> Result<(), ControlError> {
         let path = format!("/v1/scale/{service}/{process}");
-        self.send(Method::PUT, &path, Some(&ScaleRequest { replicas })).await.map(drop)
+        self.send(Method::PUT, &path, Some(&wish)).await.map(drop)
+    }
+
+    /// How the number of copies of each process comes about.
+    pub(crate) async fn scaling(&self) -> Result<Vec<ScalingStatus>, ControlError> {
+        self.state("/v1/scaling").await
+    }
+
+    /// What is known of each task.
+    pub(crate) async fn tasks(&self) -> Result<Vec<TaskStatus>, ControlError> {
+        self.state("/v1/tasks").await
+    }
+
+    /// Runs a task with a terminal, whose frames go over the connection.
+    pub(crate) async fn terminal(
+        &self,
+        service: &Name,
+        task: &Name,
+        request: &TerminalRequest,
+    ) -> Result<Upgraded, ControlError> {
+        let path = format!("/v1/tasks/{service}/{task}/terminal");
+        let answer = self.send(Method::POST, &path, Some(request)).await?;
+        let upgraded = hyper::upgrade::on(answer.response).await;
+        drop(answer.connection);
+        upgraded.map_err(hyper_gone)
     }
 
     pub(crate) async fn attach(
@@ -221,15 +247,22 @@ impl Client {
             .method(method)
             .uri(path)
             .header(HOST, "updraft")
-            .header(CONTENT_TYPE, JSON)
+            .header(CONTENT_TYPE, JSON);
+        // Only a terminal takes its connection over.
+        let request = match path.ends_with("/terminal") {
+            true => request.header(CONNECTION, "upgrade").header(UPGRADE, TERMINAL_PROTOCOL),
+            false => request,
+        };
+        let request = request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|error| gone(io::Error::other(error)))?;
         let stream = open(&self.socket).await.map_err(gone)?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(hyper_gone)?;
-        let connection = Connection(tokio::spawn(async { drop(connection.await) }));
+        let connection = Connection(tokio::spawn(async { drop(connection.with_upgrades().await) }));
         let response = sender.send_request(request).await.map_err(hyper_gone)?;
-        if response.status().is_success() {
+        let status = response.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Answer { response, connection });
         }
         Err(ControlError::Refused(whole(response.into_body()).await?))

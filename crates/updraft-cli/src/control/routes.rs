@@ -1,6 +1,7 @@
 //! What the control API answers: each route, and each refusal as RFC 9457 has it.
 
 mod mesh;
+mod terminal;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -32,9 +33,6 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Streams that may be open at once; well below the connections, so that a
 /// `down` finds one free however many logs are being watched.
 const STREAMS_MAX: usize = 64;
-
-/// What the kernel, and a guardian, kill with.
-const SIGKILL: i32 = 9;
 
 type Body = Either<Full<Bytes>, LineStream>;
 type Answer = Result<Response<Body>, Refusal>;
@@ -80,10 +78,17 @@ impl Routes {
             (["v1", "resources", resource], &Method::PUT) => {
                 return self.attach(name(resource)?, request).await;
             }
+            (["v1", "scaling"], &Method::GET) => return json(&engine.scaling()),
+            (["v1", "tasks"], &Method::GET) => return json(&engine.tasks()),
+            (["v1", "tasks", service, task, "terminal"], &Method::POST) => {
+                return self.terminal(name(service)?, name(task)?, request).await;
+            }
             (["v1", "tasks", service, task], &Method::POST) => {
                 return self.task(name(service)?, name(task)?, request).await;
             }
             (["v1", "mesh", segments @ ..], _) => return self.mesh(segments, request).await,
+            (["v1", "scaling" | "tasks"], _) => "GET",
+            (["v1", "tasks", _, _, "terminal"], _) => "POST",
             (["v1", "system" | "graph" | "processes" | "events" | "logs"], _) => "GET",
             (["v1", "restart" | "stop"] | ["v1", "tasks", _, _], _) => "POST",
             (["v1", "scale", _, _] | ["v1", "resources", _], _) => "PUT",
@@ -121,9 +126,9 @@ impl Routes {
     }
 
     async fn scale(self, service: Name, process: Name, request: Request<Incoming>) -> Answer {
-        let ScaleRequest { replicas } = body(request).await?;
+        let wish: ScaleRequest = body(request).await?;
         names::process(self.engine.system(), &service, &process)?;
-        self.engine.scale(&service, &process, replicas).await?;
+        self.engine.set_scale(&service, &process, wish).await?;
         Ok(done())
     }
 
@@ -222,18 +227,8 @@ impl TaskRun {
 
 fn task_end(ended: Result<Exit, CommandError>) -> TaskEvent {
     match ended {
-        Ok(exit) => TaskEvent::Exit { code: shell_code(exit), reason: exit.to_string() },
+        Ok(exit) => TaskEvent::Exit { code: exit.shell_code(), reason: exit.to_string() },
         Err(error) => TaskEvent::Refused(*Refusal::from(error).problem),
-    }
-}
-
-/// What a shell would have in `$?`.
-fn shell_code(exit: Exit) -> u8 {
-    let killed = |signal: i32| u8::try_from(128 + signal).unwrap_or(u8::MAX);
-    match exit {
-        Exit::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
-        Exit::Signal(signal) => killed(signal),
-        Exit::OutOfMemory | Exit::MemoryLimit(_) | Exit::GuardLost => killed(SIGKILL),
     }
 }
 

@@ -134,6 +134,8 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service)
+            // A terminal takes its connection over.
+            .with_upgrades()
     );
     tokio::select! {
         // A client that hangs up in the middle is no error of ours.

@@ -1,5 +1,8 @@
 //! `updraft task`: runs an admin task in the environment of its service.
 
+mod list;
+mod terminal;
+
 use std::io::{self, Write};
 use std::str::FromStr;
 
@@ -8,28 +11,39 @@ use clap_complete::ArgValueCandidates;
 use updraft_system::{LogLine, LogStream, Name, TaskEvent};
 
 use crate::completion;
-use crate::control::ControlError;
+use crate::control::{Client, ControlError};
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
+use crate::names;
 use crate::output;
 use crate::running::Addressed;
 
-/// Run an admin task of a service
+/// Run an admin task of a service, or show all tasks
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  updraft task                     which tasks there are, when they run, and how they ended
   updraft task orders.migrate
   updraft task orders.export -- --since 2026-01-01
+  updraft task --tty orders.shell  talk with it at this terminal
+  updraft task --last orders.reindex
 
 What it writes is shown and also goes to the log as `service.task`; its exit code is
-given back. With --json each line of output is one JSON object, and so is its end.")]
+given back. With --json each line of output is one JSON object, and so is its end.
+With a terminal nothing goes to the log, and Ctrl-C goes to the task.")]
 pub(crate) struct TaskArgs {
-    /// The task: `service.task`
+    /// The task: `service.task`; without it all tasks are shown
     #[arg(value_name = "SERVICE.TASK")]
     #[arg(add = ArgValueCandidates::new(completion::runnable))]
-    task: TaskName,
+    task: Option<TaskName>,
+    /// Run it at this terminal, as those with `tty = true` always do
+    #[arg(long, requires = "task", conflicts_with = "last")]
+    tty: bool,
+    /// Show what its last run has written, and give back how that ended; runs nothing
+    #[arg(long, requires = "task", conflicts_with = "args")]
+    last: bool,
     /// Arguments behind the task's own command line
-    #[arg(last = true, value_name = "ARGS")]
+    #[arg(last = true, value_name = "ARGS", requires = "task")]
     args: Vec<String>,
 }
 
@@ -56,9 +70,42 @@ impl FromStr for TaskName {
 }
 
 pub(crate) async fn run(global: &Global, args: TaskArgs) -> Outcome {
-    let client = Addressed::find(&global.directory)?.running().await?;
-    let TaskName { service, task } = args.task;
-    let mut events = client.run_task(&service, &task, args.args).await?;
+    let addressed = Addressed::find(&global.directory)?;
+    let Some(TaskName { service, task }) = args.task else {
+        return list::all(global, &addressed.running().await?).await;
+    };
+    if args.last {
+        return list::last(global, &addressed, &service, &task, show).await;
+    }
+    let client = addressed.running().await?;
+    let graph = client.graph().await?;
+    names::task(&graph, &service, &task).map_err(|error| Failure::usage(error.to_string()))?;
+    let declared = graph.services.get(&service).and_then(|it| it.tasks.get(&task));
+    if args.tty || declared.is_some_and(|task| task.tty) {
+        if global.json {
+            return Err(Failure::usage(format!(
+                "{service}.{task} at a terminal has no output in JSON; leave --json out"
+            )));
+        }
+        if !terminal::is_there() {
+            let message = format!("{service}.{task} wants a terminal, and this is none");
+            return Err(Failure::usage(message).help(
+                "run it where a person sits, without redirecting standard input and output",
+            ));
+        }
+        return terminal::run(&client, &service, &task, args.args).await;
+    }
+    follow(global, &client, (&service, &task), args.args).await
+}
+
+/// Runs a task without a terminal, and shows what it writes.
+async fn follow(
+    global: &Global,
+    client: &Client,
+    (service, task): (&Name, &Name),
+    args: Vec<String>,
+) -> Outcome {
+    let mut events = client.run_task(service, task, args).await?;
     while let Some(event) = events.next().await? {
         match event {
             TaskEvent::Refused(problem) => return Err(problem.into()),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskTrigger};
+use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskCause, TaskTrigger};
 
 use super::error::chain;
 use super::plans::{gates, server, source};
@@ -15,6 +15,7 @@ use super::{Run, StopOptions, order};
 use crate::board::Stage;
 use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
 use crate::replica::ReplicaPlan;
+use crate::schedule::Cause;
 use crate::scope::{Exit, Output};
 
 /// Brings the system up. When it cannot be brought up, nothing half remains.
@@ -165,7 +166,9 @@ impl Run {
             () = self.told_to_stop() => return,
         }
         for task in tasks {
-            let outcome = match self.task(&service, &task, Vec::new()).await {
+            let cause = Cause { cause: TaskCause::Release, due: None };
+            let run = self.task(&service, &task, Vec::new());
+            let outcome = match self.recorded(&service, &task, cause, run).await {
                 Ok(Exit::Code(0)) => Ok(()),
                 Ok(exit) => Err(exit.to_string()),
                 Err(error) => Err(chain(&error)),

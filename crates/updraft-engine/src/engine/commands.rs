@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::schedule::Cause;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
-use updraft_system::{LogSelector, LogSource, Name, ProcessState, RowKind, Service, Task};
+use updraft_system::{
+    LogSelector, LogSource, Name, Process, ProcessState, RowKind, Service, Task, TaskCause,
+};
 
 use super::error::chain;
 use super::plans::{server, source};
@@ -54,38 +57,7 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
-        let service = run.service(service)?;
-        let process = service.processes.get(process).ok_or_else(|| {
-            let name = format!("{}.{process}", service.name);
-            unknown("process", name, service.processes.keys(), process)
-        })?;
-        if REPLICAS_MAX < replicas {
-            return Err(CommandError::TooMany(replicas));
-        }
-        let mut ports = Vec::new();
-        for replica in 1..=replicas {
-            let source = source(service, process, replica);
-            if !run.held().replicas.contains_key(&source) {
-                let port = run.held().port(&source.to_string())?;
-                ports.push((source, port));
-            }
-        }
-        let mut started = Vec::new();
-        for (source, port) in ports {
-            let plan = run.process_plan(service, process, source.replica, port);
-            run.enlist(&source, RowKind::Service, &plan);
-            run.launch(source.clone(), plan);
-            started.push(source);
-        }
-        let of_process =
-            |source: &&LogSource| source.service == service.name && source.process == process.name;
-        let surplus: Vec<LogSource> = {
-            let held = run.held();
-            let replicas_of = held.replicas.keys().filter(of_process);
-            replicas_of.filter(|source| replicas < source.replica).cloned().collect()
-        };
-        run.stop_group(surplus.clone()).await;
-        run.forget(&surplus);
+        let started = run.change_scale(service, process, replicas).await?;
         for source in &started {
             run.becomes_ready(source, None).await?;
         }
@@ -140,24 +112,88 @@ impl Engine {
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let service = run.service(service)?;
-        let task = service.tasks.get(task).ok_or_else(|| {
-            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
-        })?;
-        run.task(service, task, arguments).await
+        let (service, task) = run.task_of_service(service, task)?;
+        let by_hand = Cause { cause: TaskCause::Hand, due: None };
+        run.recorded(service, task, by_hand, run.task(service, task, arguments)).await
     }
 }
 
 impl Run {
+    /// Starts and ends copies of a process until there are so many. Gives those that were
+    /// started, which need not be ready yet. The caller has the turn.
+    pub(super) async fn change_scale(
+        &self,
+        service: &Name,
+        process: &Name,
+        replicas: u32,
+    ) -> Result<Vec<LogSource>, CommandError> {
+        let (service, process) = self.process(service, process)?;
+        if REPLICAS_MAX < replicas {
+            return Err(CommandError::TooMany(replicas));
+        }
+        let mut ports = Vec::new();
+        for replica in 1..=replicas {
+            let source = source(service, process, replica);
+            if !self.held().replicas.contains_key(&source) {
+                let port = self.held().port(&source.to_string())?;
+                ports.push((source, port));
+            }
+        }
+        let mut started = Vec::new();
+        for (source, port) in ports {
+            let plan = self.process_plan(service, process, source.replica, port);
+            self.enlist(&source, RowKind::Service, &plan);
+            self.launch(source.clone(), plan);
+            started.push(source);
+        }
+        let of_process =
+            |source: &&LogSource| source.service == service.name && source.process == process.name;
+        let surplus: Vec<LogSource> = {
+            let held = self.held();
+            let replicas_of = held.replicas.keys().filter(of_process);
+            replicas_of.filter(|source| replicas < source.replica).cloned().collect()
+        };
+        self.stop_group(surplus.clone()).await;
+        self.forget(&surplus);
+        Ok(started)
+    }
+
+    /// A process type of a service.
+    pub(super) fn process(
+        &self,
+        service: &Name,
+        process: &Name,
+    ) -> Result<(&Service, &Process), CommandError> {
+        let service = self.service(service)?;
+        let found = service.processes.get(process).ok_or_else(|| {
+            let name = format!("{}.{process}", service.name);
+            unknown("process", name, service.processes.keys(), process)
+        })?;
+        Ok((service, found))
+    }
+
     /// Waits for the commands before; refused at once while the system does not run.
-    async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
+    pub(super) async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
         self.must_run()?;
         let turn = self.commands.lock().await;
         self.must_run()?;
         Ok(turn)
     }
 
-    fn must_run(&self) -> Result<(), CommandError> {
+    /// A task of a service.
+    pub(super) fn task_of_service(
+        &self,
+        service: &Name,
+        task: &Name,
+    ) -> Result<(&Service, &Task), CommandError> {
+        let service = self.service(service)?;
+        let found = service.tasks.get(task).ok_or_else(|| {
+            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
+        })?;
+        Ok((service, found))
+    }
+
+    pub(super) fn must_run(&self) -> Result<(), CommandError> {
         match self.board.borrow().stage {
             Stage::Running => Ok(()),
             Stage::Planned | Stage::Building(_) => Err(CommandError::NotNow("still building")),

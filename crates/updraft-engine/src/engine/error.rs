@@ -45,6 +45,8 @@ pub(super) enum Reason {
     Scope(#[from] ScopeError),
     #[error(transparent)]
     State(#[from] StateDirError),
+    #[error(transparent)]
+    Tasks(#[from] crate::TaskBookError),
     #[error("cannot open the log")]
     Logs(#[source] crate::logs::OpenLogError),
     #[error("the gateway cannot start")]
@@ -127,6 +129,11 @@ pub enum CommandError {
     /// More copies than Updraft runs.
     #[error("{0} copies are more than {max}, the most there can be", max = super::REPLICAS_MAX)]
     TooMany(u32),
+    /// A process whose number of copies follows no load.
+    #[error(
+        "{0} has no rule that could be put back: write `scale = {{ min = 1, max = 10, cpu = \"70%\" }}` in the manifest"
+    )]
+    NoRule(String),
     /// An address cannot be attached.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -175,6 +182,7 @@ impl CommandError {
         match self {
             Self::Unknown { .. }
             | Self::TooMany(_)
+            | Self::NoRule(_)
             | Self::Attach(_)
             | Self::Gateway(_)
             | Self::Tap(_)

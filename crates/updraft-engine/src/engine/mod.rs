@@ -7,7 +7,9 @@ mod error;
 mod mesh;
 mod order;
 mod plans;
+mod scaling;
 mod stop;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +27,8 @@ use crate::memory::{Memory, Remembered};
 use crate::ports::{Ports, Reservation};
 use crate::replica::{Intent, ReplicaPlan};
 use crate::resource::{Attachments, Planner, Programs, ResourcePlan};
+use crate::scaler;
+use crate::schedule::TaskBook;
 use crate::scope::Scopes;
 use crate::state_dir::{StateDir, StateLock};
 use crate::wire::{self, KeptAuthority, Wire};
@@ -32,6 +36,7 @@ use crate::wire::{self, KeptAuthority, Wire};
 use error::Reason;
 pub use error::{CommandError, ErrorClass, StartError};
 pub use stop::{StopOptions, StopReport};
+pub use tasks::TerminalInput;
 
 /// Most copies of one process.
 pub(crate) const REPLICAS_MAX: u32 = 1000;
@@ -73,6 +78,10 @@ struct Run {
     held: Mutex<Held>,
     /// Commands that change what runs go one after another.
     commands: tokio::sync::Mutex<()>,
+    /// What is kept of its tasks.
+    book: TaskBook,
+    /// What is known of the scaling by rule.
+    scaling: scaler::Book,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
     memory: Mutex<Memory>,
@@ -131,6 +140,7 @@ impl Engine {
             return Err(StartError::of(reasons));
         };
         let refuse = |reason: Reason| StartError::of(vec![reason]);
+        let book = TaskBook::open(&state).map_err(|error| refuse(error.into()))?;
         let logs = LogStore::open(&state.logs(), LogLimits::default())
             .map_err(|error| refuse(Reason::Logs(error)))?;
         let scopes = Scopes::open(&lock, &state.socket()).await.map_err(|e| refuse(e.into()))?;
@@ -156,6 +166,8 @@ impl Engine {
             authority,
             held: Mutex::new(held),
             commands: tokio::sync::Mutex::default(),
+            book,
+            scaling: scaler::Book::default(),
             tasks: tokio::sync::RwLock::default(),
             stop: watch::Sender::new(None),
             finished: watch::Sender::new(None),
@@ -171,6 +183,8 @@ impl Engine {
         tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
         tokio::spawn(stop::when_told(Arc::clone(&run)));
         tokio::spawn(boot::boot(Arc::clone(&run)));
+        scaling::follow_rules(&run);
+        tasks::follow_schedules(&run);
         Ok(Self(run))
     }
 
@@ -195,7 +209,9 @@ impl Engine {
 
     /// Every replica, and every server of a resource.
     pub fn processes(&self) -> Vec<ProcessStatus> {
-        self.0.board.borrow().statuses()
+        let mut rows = self.0.board.borrow().statuses();
+        self.0.tell_held(&mut rows);
+        rows
     }
 
     /// Tells of changes from now on.

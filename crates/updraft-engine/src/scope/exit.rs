@@ -29,6 +29,18 @@ impl Exit {
         }
     }
 
+    /// What a shell would have in `$?`: the code, or 128 and the number of the signal.
+    pub fn shell_code(self) -> u8 {
+        let killed = |signal: i32| u8::try_from(128 + signal).unwrap_or(u8::MAX);
+        match self {
+            Self::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
+            Self::Signal(signal) => killed(signal),
+            Self::OutOfMemory | Self::MemoryLimit(_) | Self::GuardLost => {
+                killed(signal_hook::consts::SIGKILL)
+            }
+        }
+    }
+
     /// Whether the program says that it has done its work.
     pub fn is_success(self) -> bool {
         self == Self::Code(0)

@@ -23,6 +23,7 @@ use super::cgroup;
 use super::confine::Preparation;
 use super::guard::VERB;
 use super::protocol::Launch;
+use super::terminal;
 
 /// The word after the verb that makes this executable a launcher.
 pub(super) const ROLE: &str = "launch";
@@ -36,6 +37,8 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     guardian: u32,
+    /// The terminal that the program reads and writes, where it gets one.
+    terminal: Option<PathBuf>,
     /// The control groups of a program that is not confined.
     groups: Vec<PathBuf>,
     /// `None`: the program is run as it is.
@@ -67,6 +70,7 @@ pub(super) fn start(launch: &Launch) -> io::Result<(Child, Option<ConfinementSta
         .spawn()?;
     let told = Told {
         guardian: std::process::id(),
+        terminal: launch.terminal.clone(),
         groups: launch.groups.clone(),
         preparation: launch.preparation.clone(),
     };
@@ -136,6 +140,9 @@ fn prepare() -> io::Result<Option<PathBuf>> {
     BufReader::new(&guardian).read_line(&mut line)?;
     let told: Told = serde_json::from_str(&line)?;
     let _ = setsid();
+    if let Some(path) = &told.terminal {
+        terminal::take(path)?;
+    }
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let parent = i32::try_from(told.guardian).ok().and_then(Pid::from_raw);
     if getppid() != parent {

@@ -47,6 +47,10 @@ impl Roll {
         ServiceMembers(own.map(|(_, members)| members.clone()).collect())
     }
 
+    pub(super) fn get(&self, label: &str) -> Option<Members> {
+        self.lock().get(label).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Members>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,8 @@ mod members;
 mod procfs;
 mod protocol;
 mod temporary;
+mod terminal;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -27,7 +29,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, watch};
 
-use updraft_system::{ConfinementStatus, Name};
+use updraft_system::{ConfinementStatus, Name, TerminalSize};
 
 use crate::state_dir::{StateDir, StateLock};
 
@@ -40,6 +42,7 @@ use members::{Members, Roll, ServiceMembers};
 pub use procfs::ProcessId;
 pub use protocol::StopSignal;
 use protocol::{Estate, Launch, Order};
+pub(crate) use terminal::Terminal;
 
 /// In the environment of every program: the run and scope it belongs to.
 pub const SCOPE_VARIABLE: &str = "UPDRAFT_SCOPE";
@@ -110,6 +113,9 @@ pub enum ScopeError {
     /// A guardian could not be started.
     #[error("cannot start a guardian process")]
     Guard(#[source] std::io::Error),
+    /// No terminal can be had.
+    #[error("cannot make a terminal")]
+    Terminal(#[source] std::io::Error),
     /// The program could not be started.
     #[error("{0}")]
     Refused(String),
@@ -142,16 +148,40 @@ impl Scopes {
         label: &str,
         plan: &CommandPlan,
     ) -> Result<(Scope, Output), ScopeError> {
-        let (ours, theirs) = pair()?;
         let (stdout, stdout_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
         let (stderr, stderr_writer) = std::io::pipe().map_err(ScopeError::Guard)?;
+        let pipes = (stdout_writer.into(), stderr_writer.into());
+        let scope = self.start_with(label, plan, pipes, None).await?;
+        Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
+    }
+
+    /// Starts a program in a scope of its own, with a terminal instead of pipes.
+    pub(crate) async fn start_in_terminal(
+        &self,
+        label: &str,
+        plan: &CommandPlan,
+        size: TerminalSize,
+    ) -> Result<(Scope, Terminal), ScopeError> {
+        let (terminal, path) = Terminal::open(size).map_err(ScopeError::Terminal)?;
+        let scope = self.start_with(label, plan, (Stdio::null(), Stdio::null()), Some(path));
+        Ok((scope.await?, terminal))
+    }
+
+    async fn start_with(
+        &self,
+        label: &str,
+        plan: &CommandPlan,
+        (stdout, stderr): (Stdio, Stdio),
+        terminal: Option<PathBuf>,
+    ) -> Result<Scope, ScopeError> {
+        let (ours, theirs) = pair()?;
         let guardian = guardian("scope", &self.0.id, theirs)
-            .stdout(stdout_writer)
-            .stderr(stderr_writer)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .map_err(ScopeError::Guard)?;
         let mark = format!("{}/{label}", self.0.id);
-        let launch = self.launch(label, &mark, plan);
+        let launch = self.launch(label, &mark, plan, terminal);
         let group = launch.group.clone();
         let groups = launch.groups.clone();
         let folder = launch.preparation.as_ref().and_then(|it| it.folder.clone());
@@ -171,8 +201,7 @@ impl Scopes {
         match started {
             Some(Ok((leader, confinement))) => {
                 let (label, guardian) = (label.to_owned(), guardian_id);
-                let scope = Scope { label, leader, guardian, orders, confinement, life };
-                Ok((scope, Output { stdout: stdout.into(), stderr: stderr.into() }))
+                Ok(Scope { label, leader, guardian, orders, confinement, life })
             }
             Some(Err(reason)) => Err(ScopeError::Refused(reason)),
             None => Err(ScopeError::Refused("the guardian of the scope was killed".to_owned())),
@@ -180,7 +209,13 @@ impl Scopes {
     }
 
     /// What a guardian is told of a program.
-    fn launch(&self, label: &str, mark: &str, plan: &CommandPlan) -> Launch {
+    fn launch(
+        &self,
+        label: &str,
+        mark: &str,
+        plan: &CommandPlan,
+        terminal: Option<PathBuf>,
+    ) -> Launch {
         let run = &self.0;
         let mut environment = plan.env.clone();
         environment.insert(SCOPE_VARIABLE.to_owned(), mark.to_owned());
@@ -212,6 +247,7 @@ impl Scopes {
             group: groups.kill,
             groups: groups.join,
             memory: groups.memory,
+            terminal,
             preparation,
         }
     }
@@ -229,6 +265,12 @@ impl Scopes {
     /// The live scopes of a service's processes and tasks.
     pub(crate) fn of_service(&self, service: &Name) -> ServiceMembers {
         self.0.members.of_service(service)
+    }
+
+    /// The processor time of the live scope with this label since its start; blocks for a
+    /// look at `/proc`. `None`: there is none.
+    pub(crate) fn processor_time(&self, label: &str) -> Option<Duration> {
+        usage::processor_time(&self.0.members.get(label)?)
     }
 
     /// Lets the guardian of the run go, and waits until it is gone. To be called last, when

@@ -63,6 +63,40 @@ pub(crate) fn descendants(root: u32) -> Vec<ProcessId> {
     found
 }
 
+/// All descendants of `root`, those too that are dead and not waited for.
+pub(crate) fn family(root: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for stat in all() {
+        children.entry(stat.parent).or_default().push(stat.id.pid);
+    }
+    let (mut found, mut queue) = (Vec::new(), vec![root]);
+    while let Some(parent) = queue.pop() {
+        let born = children.remove(&parent).unwrap_or_default();
+        queue.extend(&born);
+        found.extend(born);
+    }
+    found
+}
+
+/// Processor time of one process, in clock ticks.
+pub(crate) struct Times {
+    pub(crate) own: u64,
+    /// Of children that it has waited for, and of theirs.
+    pub(crate) of_children: u64,
+}
+
+/// The processor time of a process.
+pub(crate) fn times(pid: u32) -> Option<Times> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    // Fields 14 to 17 of the file; these begin with the third.
+    let sum = |first: usize| -> Option<u64> {
+        let both = fields.get(first..first + 2)?.iter().map(|field| field.parse::<u64>());
+        both.sum::<Result<u64, _>>().ok()
+    };
+    Some(Times { own: sum(11)?, of_children: sum(13)? })
+}
+
 /// All live processes whose environment has the variable `name` with a value
 /// that `matches`. Processes of other users are not seen.
 pub(crate) fn with_variable(name: &str, matches: impl Fn(&[u8]) -> bool) -> Vec<ProcessId> {

@@ -60,6 +60,9 @@ pub(crate) struct Launch {
     pub(super) groups: Vec<PathBuf>,
     /// The one of them with a limit of memory.
     pub(super) memory: Option<PathBuf>,
+    /// The terminal that it reads and writes, instead of nothing and its guardian's pipes.
+    #[serde(default)]
+    pub(crate) terminal: Option<PathBuf>,
     /// `None`: the program is run as it is.
     pub(super) preparation: Option<Preparation>,
 }

@@ -3,6 +3,7 @@
 use super::shape::Form;
 use crate::BaseImage;
 use crate::Limits;
+use crate::CpuTarget;
 use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
@@ -179,3 +180,39 @@ pub(super) static OTLP_ADDRESS: Form = Form {
     words: &[],
     help: "write its base address with `http://`; `/v1/traces` is added to it",
 };
+
+/// A part of a processor.
+pub(super) static CPU: Form = Form {
+    what: "a part of a processor such as \"70%\"",
+    code: "manifest::invalid_share",
+    pattern: "^[1-9][0-9]{0,4}%$",
+    fits: |text| text.parse::<CpuTarget>().is_ok(),
+    words: &[],
+    help: "write a whole percentage from 1% to 10000%; 100% is one processor",
+};
+
+/// A cron expression.
+pub(super) static CRON: Form = Form {
+    what: "a cron expression of five fields such as \"0 3 * * *\"",
+    code: "manifest::invalid_cron",
+    pattern: r"^\s*(@[a-z]+|\S+(\s+\S+){4})\s*$",
+    fits: super::schedule::is_expression,
+    words: &[],
+    help: "write minute, hour, day of the month, month and day of the week, such as \"30 6 * * MON-FRI\"",
+};
+
+/// A time zone.
+pub(super) static ZONE: Form = Form {
+    what: "a time zone such as \"Europe/Berlin\"",
+    code: "manifest::invalid_zone",
+    pattern: "^[A-Za-z0-9_+/-]+$",
+    fits: looks_like_zone,
+    words: &[],
+    help: "write a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
+};
+
+/// Whether a text has the form of a zone's name.
+pub(super) fn looks_like_zone(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+/-".contains(&b);
+    !text.is_empty() && text.bytes().all(plain)
+}

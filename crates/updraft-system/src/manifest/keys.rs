@@ -6,6 +6,7 @@ mod audit;
 mod calls;
 mod confinement;
 mod mesh;
+mod scaling;
 mod traffic;
 
 use super::form;
@@ -236,9 +237,12 @@ static PROCESS: Record = Record {
         ),
         key(
             "scale",
-            Shape::Either(&[Shape::Whole { least: 0, most: SCALE_MAX }, Shape::Unbuilt(&SCALE)]),
+            Shape::Either(&[
+                Shape::Whole { least: 0, most: SCALE_MAX },
+                Shape::Record(&scaling::SCALE),
+            ]),
             Means("1"),
-            "How many copies run.",
+            "How many copies run; a table is the load that their number follows.",
         ),
         key(
             "stop",
@@ -352,40 +356,13 @@ static TASK: Record = Record {
         key("every", Shape::Unbuilt(&TASK_EVERY), Means("none"), "A schedule."),
         key("overlap", Shape::Unbuilt(&TASK_OVERLAP), Means("none"), "What two runs do."),
         key("tty", Shape::Unbuilt(&TASK_TTY), Means("none"), "Whether it wants a terminal."),
+        scaling::EVERY,
+        scaling::TIMEZONE,
+        scaling::OVERLAP,
+        scaling::MISSED,
+        scaling::TTY,
     ],
     exactly_one: &[],
-};
-
-static TASK_EVERY: Unbuilt = Unbuilt {
-    shape: Shape::Text,
-    what: "a task on a schedule",
-    instead: "leave `every` out and let cron call the task",
-};
-
-static TASK_OVERLAP: Unbuilt = Unbuilt {
-    shape: Shape::Word(&["skip", "queue", "allow"]),
-    what: "a task on a schedule",
-    instead: "leave `overlap` out",
-};
-
-static TASK_TTY: Unbuilt =
-    Unbuilt { shape: Shape::Bool, what: "a task with a terminal", instead: "leave `tty` out" };
-
-static SCALE: Unbuilt = Unbuilt {
-    shape: Shape::Record(&Record {
-        title: "`scale = { … }`",
-        doc: "Between which bounds the number of copies follows the load.",
-        keys: &[
-            key("min", Shape::Whole { least: 0, most: SCALE_MAX }, Required, "Fewest copies."),
-            key("max", Shape::Whole { least: 0, most: SCALE_MAX }, Required, "Most copies."),
-            key("cpu", Shape::Text, Means("none"), "The load aimed at."),
-            key("queue", Shape::Name, Means("none"), "The queue whose length counts."),
-            key("per", Shape::Whole { least: 1, most: i64::MAX }, Means("none"), "Jobs a copy."),
-        ],
-        exactly_one: &[],
-    }),
-    what: "autoscaling",
-    instead: "write a number: `scale = 2`",
 };
 
 static API: Unbuilt = Unbuilt {
@@ -438,6 +415,7 @@ pub(super) fn homes(name: &str) -> Vec<String> {
         &PROCESS,
         &TASK,
         &confinement::LIMITS,
+        &scaling::SCALE,
         &READY,
         &MANIFEST,
         &calls::CALLS,

@@ -23,6 +23,8 @@ mod references;
 mod report;
 mod resource;
 mod scalar;
+mod scaling;
+mod schedule;
 mod schema;
 mod service;
 mod shape;

@@ -7,6 +7,7 @@ use super::check::Value;
 use super::confinement::confinement;
 use super::report::Report;
 use super::tree::{self, Tree};
+use super::{scaling, schedule};
 use crate::audit::Audit;
 use crate::{Confinement, Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
 
@@ -44,6 +45,7 @@ pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
         stop: STOP,
         version,
         audit: Audit::default(),
+        autoscale: None,
         confinement: Confinement::default(),
     }
 }
@@ -61,7 +63,9 @@ fn process<'a>(name: Name, value: &'a Value<'a>, report: &mut Report<'_>) -> Opt
     if let Some(live) = table.value("live") {
         process.live = Some(liveness(live)?);
     }
-    process.scale = table.whole("scale").unwrap_or(process.scale);
+    process.autoscale = scaling::rule(table);
+    let least = process.autoscale.as_ref().map(|rule| rule.min);
+    process.scale = table.whole("scale").or(least).unwrap_or(process.scale);
     process.stop = table.duration("stop").unwrap_or(process.stop);
     process.confinement = confinement;
     Some(process)
@@ -114,5 +118,7 @@ fn task(name: Name, table: Tree<'_>, report: &mut Report<'_>) -> Option<Task> {
         Some("release") => TaskTrigger::Release,
         _ => TaskTrigger::Manual,
     };
-    Some(Task { name, run, when, timeout: table.duration("timeout"), confinement })
+    let (schedule, tty) = (schedule::schedule(table), table.flag("tty").unwrap_or_default());
+    let timeout = table.duration("timeout");
+    Some(Task { name, run, when, timeout, schedule, tty, confinement })
 }

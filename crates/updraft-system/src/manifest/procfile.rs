@@ -42,6 +42,8 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
                 run,
                 when: TaskTrigger::Release,
                 timeout: None,
+                schedule: None,
+                tty: false,
                 confinement: Confinement::default(),
             };
             tasks.insert(name, task);

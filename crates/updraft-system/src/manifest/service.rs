@@ -7,7 +7,7 @@ use super::needs;
 use super::references::{self, Index};
 use super::report::Report;
 use super::tree::{self, Tree};
-use super::{calls, config, operation, process, traffic};
+use super::{calls, config, operation, process, scaling, schedule, traffic};
 use crate::mesh::Protocol;
 use crate::{Build, ImageSettings, Name, Service, Span};
 
@@ -34,6 +34,8 @@ fn service<'a>(
     let processes = process::all(table, report);
     check_processes(&name, table, report);
     check_requests(&name, table, index, report);
+    scaling::check(&name, table, index, report);
+    schedule::check(table, report);
     let needs = needs::all(table, index, report);
     let after = references::after(&name, table, index, report);
     let config = config::contract(table, report);

@@ -249,6 +249,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "confinement that cannot be",
         "[service.a.process]\nb = { run = \"b\", writable = \"data\" }\nc = { run = \"c\", writable = [\"../data\", \"/srv\", \"data\", \"data\", \"\"] }\nd = { run = \"d\", capabilities = [\"CAP_NET_BIND_SERVICE\", \"net_raw\", \"KILL\", \"KILL\"], writeable = [] }\n[service.e]\nrun = \"e\"\nlimits = {}\nwritable = []",
     ),
+    (
+        "rules of no load",
+        "[service.a.process]\nweb = { run = \"a\", scale = {} }\nb = { run = \"b\", scale = { min = 3, max = 2, cpu = \"70\", concurency = 2 } }\nc = { run = \"c\", scale = { min = 0, max = 2, cpu = \"0%\", per = 5 } }",
+    ),
+    (
+        "rules of what is not there",
+        "[resource]\njobs = { kind = \"queue\" }\ndb = { kind = \"sql\" }\n[service.a]\nneeds = [\"db\"]\n[service.a.process]\nweb = { run = \"a\", scale = { max = 2, queue = \"job\", per = 1 } }\nb = { run = \"b\", scale = { max = 2, queue = \"db\" } }\nc = { run = \"c\", scale = { max = 2, queue = \"jobs\", per = 0 } }\nd = { run = \"d\", scale = { max = 2, concurrency = 9 } }\n[service.t]\nprotocol = \"tcp\"\nprocess.web = { run = \"t\", scale = { max = 2, concurrency = 9 } }",
+    ),
+    (
+        "rules of odd times",
+        "[service.a.process]\nweb = { run = \"a\", scale = { max = 2, cpu = \"70%\", every = \"50ms\", stabilize = { up = \"2h\", donw = \"1m\" }, step = { up = 0 } } }",
+    ),
+    (
+        "schedules that never are",
+        "[service.a]\nrun = \"a\"\n[service.a.task]\na = { run = \"a\", every = \"0 3 * *\" }\nb = { run = \"b\", every = \"0 0 30 2 *\", timezone = \"Europe/Berln\" }\nc = { run = \"c\", every = \"*/5 * * * * *\", timezone = \"my zone\", overlap = \"skp\", missed = \"all\" }\nd = { run = \"d\", timezone = \"UTC\", overlap = \"skip\", missed = \"once\" }\ne = { run = \"e\", every = \"@daily\", when = \"release\", tty = true }\nf = { run = \"f\", evry = \"@daily\", tty = \"yes\" }",
+    ),
     ("a task called like a process", "[service.a]\nrun = \"a\"\ntask = { web = { run = \"x\" } }"),
     (
         "configuration",

@@ -90,6 +90,29 @@ pub(crate) const GOOD: &[(&str, &str)] = &[
         t = { run = 't', limits = { memory = '1GiB' }, writable = ['out'], capabilities = ['KILL'] }",
     ),
     (
+        "scaling by each load",
+        "system = 'x'
+        [resource]
+        jobs = { kind = 'queue' }
+        [service.a]
+        needs = ['jobs']
+        [service.a.process]
+        web = { run = 'a', scale = { min = 1, max = 10, cpu = '70%', concurrency = 20 } }
+        b = { run = 'b', scale = { min = 0, max = 20, queue = 'jobs', per = 50, every = '1s', stabilize = { up = '10s', down = '0s' }, step = { up = 2, down = 1 } } }
+        c = { run = 'c', scale = { max = 1, cpu = '10000%' } }",
+    ),
+    (
+        "tasks by the calendar",
+        "system = 'x'
+        [service.a]
+        run = 'a'
+        [service.a.task]
+        b = { run = 'b', every = '0 3 * * *' }
+        c = { run = 'c', every = '@daily', timezone = 'Europe/Berlin', overlap = 'queue', missed = 'once', timeout = '20m' }
+        d = { run = 'd', every = '*/5 9-17 * JAN-MAR MON-FRI', timezone = 'utc', overlap = 'allow', missed = 'skip' }
+        e = { run = 'e', tty = true }",
+    ),
+    (
         "databases by their own names",
         "system = 'x'
         [resource]

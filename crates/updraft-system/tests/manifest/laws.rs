@@ -55,6 +55,9 @@ fn mutated() -> impl Strategy<Value = String> {
             "traffic.split = { web = 0 }",
             "limits = { cpu = 0.5 }",
             "writable = ['data']",
+            "scale = { max = 2, cpu = '70%' }",
+            "scale = { min = 0, max = 1, queue = 'jobs', per = 5 }",
+            "every = '* * * * *'",
         ])
         .prop_map(str::to_owned),
         any::<String>(),
@@ -102,6 +105,11 @@ proptest! {
                         }
                     }
                     assert!(!service.processes.is_empty());
+                    for rule in service.processes.values().filter_map(|it| it.autoscale.as_ref()) {
+                        let queue = rule.queue.as_ref();
+                        assert!(rule.min <= rule.max && (0 < rule.min || queue.is_some()));
+                        assert!(rule.cpu.is_some() || rule.concurrency.is_some() || queue.is_some());
+                    }
                     for called in service.calls.keys() {
                         assert!(service.needs.iter().any(|need| need.target.name() == called));
                     }

@@ -8,7 +8,7 @@ use updraft_system::mesh::{
 };
 use updraft_system::{
     After, Build, ConfigType, Confinement, Name, ProbeKind, ResourceKind, System, Target,
-    TaskTrigger, parse_manifest,
+    TaskMissed, TaskOverlap, TaskTrigger, parse_manifest,
 };
 
 use crate::good::GOOD;
@@ -305,4 +305,32 @@ fn numbers_of_any_radix_become_plain_defaults() {
     assert_eq!(config["A"].shape, ConfigType::Int { min: None, max: Some(255) });
     assert_eq!(config["A"].default.as_deref(), Some("15"));
     assert_eq!(config["B"].default.as_deref(), Some("5"));
+}
+
+#[test]
+fn a_rule_begins_with_its_least_and_has_the_windows_of_kubernetes() {
+    let system = system(
+        "system='x'
+        [service.s.process]
+        web={run='w',scale={min=2,max=9,cpu='70%',concurrency=20}}
+        plain={run='p',scale=3}",
+    );
+    let processes = &system.services["s"].processes;
+    let rule = processes["web"].autoscale.clone().unwrap();
+    assert_eq!((processes["web"].scale, rule.min, rule.max), (2, 2, 9));
+    assert_eq!((rule.cpu.unwrap().percent(), rule.concurrency, rule.queue), (70, Some(20), None));
+    assert_eq!(rule.stabilize.up, Duration::ZERO);
+    assert_eq!(rule.stabilize.down, Duration::from_mins(5));
+    assert_eq!((rule.every, rule.step.up, rule.step.down), (Duration::from_secs(5), None, None));
+    assert_eq!((processes["plain"].scale, &processes["plain"].autoscale), (3, &None));
+}
+
+#[test]
+fn a_schedule_is_of_utc_and_leaves_out_what_overlaps_or_was_missed() {
+    let system = system("system='x'\n[service.s]\nrun='r'\ntask.t={run='t',every='0 3 * * *'}");
+    let task = &system.services["s"].tasks["t"];
+    let schedule = task.schedule.clone().unwrap();
+    assert_eq!((schedule.every.as_str(), schedule.timezone.as_str()), ("0 3 * * *", "UTC"));
+    assert_eq!((schedule.overlap, schedule.missed), (TaskOverlap::Skip, TaskMissed::Skip));
+    assert_eq!((task.when, task.tty), (TaskTrigger::Manual, false));
 }

@@ -1,27 +1,9 @@
 //! When a schedule fires, and what happens when that cannot be.
 
-use std::sync::Arc;
-use std::time::Duration;
+pub use updraft_cron::Missed;
+use updraft_cron::{Due, Fields, InvalidExpression, Times, UnknownZone, Zone};
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
-
-/// What happens to the times that passed while no scheduler ran.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missed {
-    /// They are left out; the schedule goes on with its next time.
-    Skip,
-    /// The last of them is fired, once.
-    #[default]
-    RunOnce,
-    /// Each of them is fired, the oldest first; of more than `most`, the last so many.
-    RunAll {
-        /// How many at most.
-        most: u32,
-    },
-}
+use jiff::Timestamp;
 
 /// What happens when the run before still waits or runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,12 +14,6 @@ pub enum Overlap {
     /// Both run.
     Allow,
 }
-
-/// A time later than this was missed; until then it is only late.
-const LATE: Duration = Duration::from_secs(60);
-
-/// Times that are looked through at once: more are missed in one go.
-const LOOKED_THROUGH: usize = 10_000;
 
 /// When a schedule fires: a cron expression in a time zone.
 ///
@@ -80,7 +56,7 @@ pub enum ScheduleError {
         /// What it says.
         expression: &'static str,
         /// What is wrong.
-        source: croner::errors::CronError,
+        source: InvalidExpression,
     },
     /// The zone is unknown.
     #[error(
@@ -92,7 +68,7 @@ pub enum ScheduleError {
         /// What it says.
         zone: &'static str,
         /// What is wrong.
-        source: jiff::Error,
+        source: UnknownZone,
     },
     /// Two schedules have one name.
     #[error(
@@ -128,84 +104,34 @@ impl Schedule {
     }
 
     /// The times of the schedule.
-    pub(super) fn times(&self, name: &'static str) -> Result<Times, ScheduleError> {
-        let expression = self.expression;
-        let cron = CronParser::builder()
-            .seconds(Seconds::Optional)
-            .build()
-            .parse(expression)
+    pub(super) fn timing(&self, name: &'static str) -> Result<Timing, ScheduleError> {
+        let (expression, zone) = (self.expression, self.zone);
+        let found = Zone::find(zone).map_err(|source| ScheduleError::Zone { name, zone, source });
+        // What is wrong with the expression is said first, as it stands first.
+        Times::check(expression, Fields::FiveOrSix)
             .map_err(|source| ScheduleError::Expression { name, expression, source })?;
-        let zone = TimeZone::get(self.zone).map_err(|source| ScheduleError::Zone {
-            name,
-            zone: self.zone,
-            source,
-        })?;
-        Ok(Times { cron: Arc::new(cron), zone, missed: self.missed })
+        let times = Times::new(expression, Fields::FiveOrSix, found?)
+            .map_err(|source| ScheduleError::Expression { name, expression, source })?;
+        Ok(Timing { times, missed: self.missed })
     }
 }
 
 /// The times at which a schedule fires.
 #[derive(Clone, Debug)]
-pub(super) struct Times {
-    cron: Arc<Cron>,
-    zone: TimeZone,
+pub(super) struct Timing {
+    times: Times,
     missed: Missed,
 }
 
-/// What is to be fired now.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
-    pub(super) fires: Vec<Timestamp>,
-    /// Times that are left out.
-    pub(super) left_out: u64,
-}
-
-impl Times {
+impl Timing {
     /// The first time after `after`; none, when there is no such day in the calendar.
     pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let after: Zoned = after.to_zoned(self.zone.clone());
-        let next = self.cron.find_next_occurrence(&after, false).ok()?;
-        Some(next.timestamp())
-    }
-
-    /// The times after `last` up to `now`; of too many the first.
-    fn between(&self, last: Timestamp, now: Timestamp) -> Vec<Timestamp> {
-        let mut passed = Vec::new();
-        let mut after = last;
-        while let Some(next) = self.next(after).filter(|next| *next <= now && after < *next) {
-            passed.push(next);
-            after = next;
-            if LOOKED_THROUGH <= passed.len() {
-                break;
-            }
-        }
-        passed
+        self.times.next(after)
     }
 
     /// The times after `last` that have come by `now`, as the policy for missed ones says.
     pub(super) fn due(&self, last: Timestamp, now: Timestamp) -> Due {
-        let mut passed = self.between(last, now);
-        let mut from = last;
-        // Of too many the last count: they are looked for ever nearer to now.
-        while LOOKED_THROUGH <= passed.len() {
-            from = from.saturating_add(now.duration_since(from) / 2).unwrap_or(now);
-            let later = self.between(from, now);
-            if later.is_empty() {
-                break;
-            }
-            passed = later;
-        }
-        let all = passed.len();
-        let on_time = |at: &Timestamp| {
-            now.duration_since(*at) <= jiff::SignedDuration::try_from(LATE).unwrap_or_default()
-        };
-        let keep = match self.missed {
-            Missed::Skip => usize::from(passed.last().is_some_and(on_time)),
-            Missed::RunOnce => all.min(1),
-            Missed::RunAll { most } => all.min(usize::try_from(most.max(1)).unwrap_or(usize::MAX)),
-        };
-        let fires = passed.split_off(all - keep);
-        Due { fires, left_out: u64::try_from(all - keep).unwrap_or(u64::MAX) }
+        self.times.due(last, now, self.missed)
     }
 }
 

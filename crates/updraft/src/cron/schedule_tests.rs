@@ -1,111 +1,6 @@
-//! The times of schedules: zones, clocks that are turned, and what was missed.
+//! What a service says of its schedules, and what is wrong with it.
 
 use super::*;
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn times(expression: &'static str, zone: &'static str) -> Times {
-    Schedule::new(expression, zone).times("test").unwrap()
-}
-
-fn first(expression: &'static str, zone: &'static str, after: &str, count: usize) -> Vec<String> {
-    let times = times(expression, zone);
-    let mut after = at(after);
-    let mut found = Vec::new();
-    for _ in 0..count {
-        after = times.next(after).unwrap();
-        found.push(after.to_string());
-    }
-    found
-}
-
-#[test]
-fn a_time_is_of_the_clocks_of_its_zone() {
-    for (expression, zone, after, expected) in [
-        ("0 6 * * *", "Europe/Riga", "2026-01-10T00:00:00Z", "2026-01-10T04:00:00Z"),
-        ("0 6 * * *", "Europe/Riga", "2026-07-10T00:00:00Z", "2026-07-10T03:00:00Z"),
-        ("0 6 * * *", "UTC", "2026-07-10T00:00:00Z", "2026-07-10T06:00:00Z"),
-        ("30 0 * * MON", "America/New_York", "2026-11-26T00:00:00Z", "2026-11-30T05:30:00Z"),
-        ("*/10 * * * * *", "UTC", "2026-07-10T00:00:01Z", "2026-07-10T00:00:10Z"),
-        ("@daily", "UTC", "2026-07-10T00:00:00Z", "2026-07-11T00:00:00Z"),
-    ] {
-        assert_eq!(first(expression, zone, after, 1), [expected], "{expression} {zone}");
-    }
-}
-
-/// In Riga clocks go from 3:00 to 4:00 on 2026-03-29, at 1:00 UTC.
-#[test]
-fn a_time_that_is_skipped_fires_once_after_the_gap() {
-    let fires = first("30 3 * * *", "Europe/Riga", "2026-03-28T12:00:00Z", 2);
-    assert_eq!(fires, ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
-    // What is due every half an hour has no gap in the time that really passes.
-    let fires = first("*/30 * * * *", "Europe/Riga", "2026-03-29T00:15:00Z", 4);
-    assert_eq!(
-        fires,
-        [
-            "2026-03-29T00:30:00Z",
-            "2026-03-29T01:00:00Z",
-            "2026-03-29T01:30:00Z",
-            "2026-03-29T02:00:00Z"
-        ]
-    );
-}
-
-/// In Riga clocks go from 4:00 to 3:00 on 2026-10-25, at 1:00 UTC.
-#[test]
-fn a_time_that_comes_twice_fires_once_and_what_is_due_every_half_hour_goes_on() {
-    let fires = first("30 3 * * *", "Europe/Riga", "2026-10-24T12:00:00Z", 2);
-    assert_eq!(fires, ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
-    let fires = first("*/30 * * * *", "Europe/Riga", "2026-10-24T23:45:00Z", 5);
-    assert_eq!(
-        fires,
-        [
-            "2026-10-25T00:00:00Z",
-            "2026-10-25T00:30:00Z",
-            "2026-10-25T01:00:00Z",
-            "2026-10-25T01:30:00Z",
-            "2026-10-25T02:00:00Z"
-        ]
-    );
-}
-
-#[test]
-fn what_was_missed_is_fired_as_the_policy_says() {
-    let hourly = |missed| Schedule::new("0 * * * *", "UTC").missed(missed).times("test").unwrap();
-    let last = at("2026-05-01T10:00:00Z");
-    let late = at("2026-05-01T14:30:00Z");
-    let hour = |hour: u32| at(&format!("2026-05-01T{hour}:00:00Z"));
-    for (missed, fires, left_out) in [
-        (Missed::Skip, vec![], 4),
-        (Missed::RunOnce, vec![hour(14)], 3),
-        (Missed::RunAll { most: 3 }, vec![hour(12), hour(13), hour(14)], 1),
-        (Missed::RunAll { most: 100 }, vec![hour(11), hour(12), hour(13), hour(14)], 0),
-    ] {
-        assert_eq!(hourly(missed).due(last, late), Due { fires, left_out }, "{missed:?}");
-    }
-}
-
-#[test]
-fn the_last_time_is_found_after_any_number_of_missed_ones() {
-    let (last, now) = (at("2026-05-01T00:00:00Z"), at("2026-05-11T00:00:02Z"));
-    for missed in [Missed::Skip, Missed::RunOnce, Missed::RunAll { most: 1 }] {
-        let each = Schedule::new("* * * * *", "UTC").missed(missed).times("test").unwrap();
-        assert_eq!(each.due(last, now).fires, [at("2026-05-11T00:00:00Z")], "{missed:?}");
-    }
-}
-
-#[test]
-fn what_is_on_time_fires_whatever_the_policy() {
-    for missed in [Missed::Skip, Missed::RunOnce, Missed::RunAll { most: 1 }] {
-        let hourly = Schedule::new("0 * * * *", "UTC").missed(missed).times("test").unwrap();
-        let due = hourly.due(at("2026-05-01T10:00:00Z"), at("2026-05-01T11:00:02Z"));
-        assert_eq!(due.fires, [at("2026-05-01T11:00:00Z")], "{missed:?}");
-        let due = hourly.due(at("2026-05-01T11:00:00Z"), at("2026-05-01T11:00:02Z"));
-        assert_eq!(due, Due::default(), "{missed:?}");
-    }
-}
 
 #[test]
 fn what_is_wrong_with_a_schedule_is_said_with_its_name() {
@@ -114,12 +9,7 @@ fn what_is_wrong_with_a_schedule_is_said_with_its_name() {
         ("0 25 * * *", "UTC", "cron"),
         ("0 6 * * *", "Europe/Rga", "Europe/Rga"),
     ] {
-        let error = Schedule::new(expression, zone).times("sweep").unwrap_err().to_string();
+        let error = Schedule::new(expression, zone).timing("sweep").unwrap_err().to_string();
         assert!(error.contains("`sweep`") && error.contains(word), "{error}");
     }
-}
-
-#[test]
-fn a_day_that_never_comes_is_no_circle() {
-    assert_eq!(times("0 0 30 2 *", "UTC").next(at("2026-01-01T00:00:00Z")), None);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::schedule::{Overlap, Times};
+use super::schedule::{Overlap, Timing};
 use super::{Entry, Payload, ScheduleError};
 use crate::app::App;
 use crate::queue::{
@@ -31,7 +31,7 @@ pub(crate) struct Timetable {
 struct Line {
     name: &'static str,
     kind: &'static str,
-    times: Times,
+    times: Timing,
     overlap: Overlap,
 }
 
@@ -45,7 +45,7 @@ impl Timetable {
             if lines.iter().any(|line| line.name == name) {
                 errors.push(ScheduleError::Twice { name });
             }
-            match entry.schedule.times(name) {
+            match entry.schedule.timing(name) {
                 Ok(times) => {
                     let overlap = entry.schedule.overlaps();
                     lines.push(Line { name, kind: entry.kind, times, overlap });

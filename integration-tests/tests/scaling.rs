@@ -1,0 +1,182 @@
+//! The number of copies follows the load: more of it, more copies; less, fewer after the
+//! window; and a number that somebody sets stands.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::{TestSystem, eventually, http};
+use serde_json::Value;
+
+const WITHIN: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(20);
+
+/// Uses a processor as long as there is a file `busy`.
+const BURNER: &str = r#"
+import os, select, time
+while True:
+    if os.path.exists("busy"):
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass
+    else:
+        select.select([], [], [], 0.1)
+"#;
+
+/// Answers `/hold` when there is a file `go`, and everything else at once.
+const HOLDER: &str = r#"
+import os, select
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        while self.path == "/hold" and not os.path.exists("go"):
+            select.select([], [], [], 0.02)
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_):
+        pass
+server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+server.daemon_threads = True
+server.serve_forever()
+"#;
+
+/// Puts jobs into the queue as the chassis does, or takes all away.
+const JOBS: &str = r#"
+import os, sqlite3, sys, urllib.parse
+url = urllib.parse.urlparse(os.environ["JOBS_URL"])
+database = sqlite3.connect(urllib.parse.unquote(url.path))
+database.execute("PRAGMA journal_mode = WAL")
+if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'updraft_jobs'").fetchone():
+    database.executescript(open("tables.sql").read())
+database.execute("DELETE FROM updraft_jobs")
+for job in range(int(sys.argv[1])):
+    database.execute(
+        "INSERT INTO updraft_jobs (id, queue, kind, payload, state, max_attempts, due_at_ms,"
+        " enqueued_at_ms, first_due_at_ms) VALUES (?, 'jobs', 'k', '{}', 'waiting', 5, 0, 0, 0)",
+        (str(job),))
+database.commit()
+"#;
+
+const TABLES: &str = include_str!("../../crates/updraft/src/queue/sql/tables.sqlite.sql");
+
+/// How one process scales, as `scale --json` has it.
+fn scaling(system: &TestSystem, service: &str) -> Result<Value> {
+    let all = system.ok(&["scale", "--json"])?.json()?;
+    let rows = all.as_array().context("no list")?;
+    let row = rows.iter().find(|row| row["service"] == service && row["min"].is_u64());
+    row.cloned().with_context(|| format!("no row of {service}: {all}"))
+}
+
+fn ready_copies(system: &TestSystem, service: &str, process: &str) -> Result<usize> {
+    let rows = system.rows(service, process)?;
+    Ok(rows.iter().filter(|row| row.state == "ready").count())
+}
+
+/// Waits until so many copies are ready, and no others are there.
+fn expect_copies(
+    system: &TestSystem,
+    (service, process): (&str, &str),
+    copies: usize,
+) -> Result<()> {
+    let what = format!("{copies} copies of {service}.{process}");
+    let reached = eventually(&what, WITHIN, || {
+        let all = system.rows(service, process)?.len();
+        Ok(all == copies && ready_copies(system, service, process)? == copies)
+    });
+    reached.with_context(|| match (scaling(system, service), system.ps()) {
+        (Ok(scaling), Ok(rows)) => format!("{scaling:#}\n{rows:#?}"),
+        (scaling, _) => format!("{scaling:?}"),
+    })
+}
+
+#[test]
+fn copies_follow_the_processor_time_up_and_after_the_window_down() -> Result<()> {
+    let system = TestSystem::new(
+        "system = \"burning\"\n[service.a.process.worker]\nrun = \"python3 burner.py\"\n\
+         scale = { max = 2, cpu = \"5%\", every = \"400ms\", stabilize = { down = \"2s\" } }\n",
+    )?;
+    system.write("burner.py", BURNER)?;
+    system.ok(&["up", "-d"])?;
+    expect_copies(&system, ("a", "worker"), 1)?;
+    system.write("busy", "")?;
+    expect_copies(&system, ("a", "worker"), 2)?;
+    let row = scaling(&system, "a")?;
+    ensure!(row["max"] == 2 && row["current"] == 2 && row["held"].is_null(), "{row}");
+    ensure!(row["loads"][0]["load"] == "cpu" && row["loads"][0]["target"] == "5%", "{row}");
+    std::fs::remove_file(system.directory().join("busy"))?;
+    expect_copies(&system, ("a", "worker"), 1)?;
+    let log = system.ok(&["logs", "a.worker"])?.stdout;
+    for line in ["scaled from 1 to 2: cpu ", "scaled from 2 to 1: cpu "] {
+        ensure!(log.contains(line), "no `{line}`: {log}");
+    }
+    system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)
+}
+
+#[test]
+fn copies_follow_the_requests_in_flight_which_none_of_them_loses() -> Result<()> {
+    let system = TestSystem::new(
+        "system = \"holding\"\n[service.a]\nroute = \"/\"\n[service.a.process.web]\n\
+         run = \"python3 holder.py\"\nstop = \"60s\"\n\
+         scale = { max = 3, concurrency = 2, every = \"300ms\", stabilize = { down = \"1s\" } }\n",
+    )?;
+    system.write("holder.py", HOLDER)?;
+    let up = system.ok(&["up", "-d"])?.said();
+    let start = up.find("http://127.0.0.1:").context("no address is told")?;
+    let address = up[start..].split_whitespace().next().unwrap_or_default();
+    let address: Arc<str> = format!("{}/hold", address.trim_end_matches('/')).into();
+    let held: Vec<_> = (0..6)
+        .map(|_| {
+            let address = Arc::clone(&address);
+            thread::spawn(move || http::get(&address).map(|answer| answer.status))
+        })
+        .collect();
+    expect_copies(&system, ("a", "web"), 3)?;
+    system.write("go", "")?;
+    for request in held {
+        let status = request.join().ok().context("the client has panicked")??;
+        assert_eq!(status, 200);
+    }
+    expect_copies(&system, ("a", "web"), 1)?;
+    system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)
+}
+
+#[test]
+fn copies_follow_a_queue_from_none_and_back_and_a_number_by_hand_stands() -> Result<()> {
+    let system = TestSystem::new(
+        "system = \"queueing\"\n[resource]\njobs = { kind = \"queue\" }\n\
+         [service.a]\nneeds = [\"jobs\"]\ntask = { jobs = { run = \"python3 jobs.py\" } }\n\
+         [service.a.process]\nplain = \"python3 forker.py\"\n\
+         [service.a.process.worker]\nrun = \"python3 forker.py\"\n\
+         scale = { min = 0, max = 5, queue = \"jobs\", per = 2, every = \"200ms\", \
+                   stabilize = { down = \"500ms\" } }\n",
+    )?;
+    system.write("jobs.py", JOBS)?;
+    system.write("tables.sql", TABLES)?;
+    system.ok(&["up", "-d"])?;
+    assert_eq!(system.rows("a", "worker")?, [], "no job, no worker");
+    system.ok(&["task", "a.jobs", "--", "5"])?;
+    expect_copies(&system, ("a", "worker"), 3)?;
+
+    system.ok(&["scale", "a.worker=1"])?;
+    expect_copies(&system, ("a", "worker"), 1)?;
+    eventually("the rule goes on watching", WITHIN, || {
+        let row = scaling(&system, "a")?;
+        Ok(row["held"] == 1 && row["wish"] == 3 && row["current"] == 1)
+    })?;
+    let row = system.row("a", "worker")?;
+    ensure!(row.detail.is_some_and(|it| it.contains("held at 1 by hand")), "ps does not say so");
+    system.ok(&["scale", "a.worker=auto"])?;
+    expect_copies(&system, ("a", "worker"), 3)?;
+
+    system.ok(&["task", "a.jobs", "--", "0"])?;
+    expect_copies(&system, ("a", "worker"), 0)?;
+    let without = system.run(&["scale", "a.plain=auto"])?.expect(2)?.said();
+    ensure!(without.contains("has no rule"), "{without}");
+    system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)
+}
