@@ -41,8 +41,6 @@ pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdo
 pub use name::{InvalidName, Name, nearest};
 pub use problem::{Problem, Span};
 pub use resource_url::{InvalidUrl, ResourceUrl, UnfitUrl};
-pub use status::{
-    ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
 pub use scaling::{
     Auto, CpuTarget, InvalidCpuTarget, LoadStatus, QueueRule, ScaleRequest, ScaleRule,
     ScalingStatus, Stabilize, Steps,

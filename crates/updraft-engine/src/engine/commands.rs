@@ -61,7 +61,7 @@ impl Engine {
         for source in &started {
             run.becomes_ready(source, None).await?;
         }
-        run.memory().scaled(&service.name, &process.name, replicas)?;
+        run.memory().scaled(service, process, replicas)?;
         Ok(())
     }
 

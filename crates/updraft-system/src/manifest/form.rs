@@ -2,8 +2,8 @@
 
 use super::shape::Form;
 use crate::BaseImage;
-use crate::Limits;
 use crate::CpuTarget;
+use crate::Limits;
 use crate::audit::Ask;
 use crate::mesh::{self, Balance, HashBy, PathTemplate, Rate, RetryBudget, RetryOn, Share};
 
@@ -182,7 +182,7 @@ pub(super) static OTLP_ADDRESS: Form = Form {
 };
 
 /// A part of a processor.
-pub(super) static CPU: Form = Form {
+pub(super) static CPU_TARGET: Form = Form {
     what: "a part of a processor such as \"70%\"",
     code: "manifest::invalid_share",
     pattern: "^[1-9][0-9]{0,4}%$",

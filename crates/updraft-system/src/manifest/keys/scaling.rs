@@ -21,7 +21,7 @@ pub(super) static SCALE: Record = Record {
         key("max", Shape::Whole { least: 1, most: SCALE_MAX }, Required, "Most copies."),
         key(
             "cpu",
-            Shape::Form(&form::CPU),
+            Shape::Form(&form::CPU_TARGET),
             Means("it does not count"),
             "Processor time of one copy that is aimed at; \"100%\" is one processor.",
         ),
