@@ -18,6 +18,7 @@ use crate::verb::logs::LogsArgs;
 use crate::verb::mesh::MeshArgs;
 use crate::verb::open::OpenArgs;
 use crate::verb::restart::RestartArgs;
+use crate::verb::roll_out::RollOutArgs;
 use crate::verb::scale::ScaleArgs;
 use crate::verb::tap::TapArgs;
 use crate::verb::task::TaskArgs;
@@ -66,6 +67,7 @@ pub(crate) enum Verb {
     Tap(TapArgs),
     Mesh(MeshArgs),
     Restart(RestartArgs),
+    RollOut(RollOutArgs),
     Scale(ScaleArgs),
     Attach(AttachArgs),
     Wait(WaitArgs),
@@ -118,6 +120,8 @@ mod tests {
             "updraft scale api=2",
             "updraft restart",
             "updraft restart Api",
+            "updraft roll-out Api",
+            "updraft roll-out --deadline soon",
             "updraft attach db",
             "updraft attach db redis://h --local",
             "updraft logs api.web.one",
@@ -159,6 +163,8 @@ mod tests {
             "updraft mesh split back v1=1 v2=0 --sticky cookie:u",
             "updraft mesh fault back --abort 503 --path /p/{id} --method GET --from a --header x=y",
             "updraft mesh rotate --root",
+            "updraft restart api.web --hard",
+            "updraft roll-out api --plan --deadline 10m --all",
         ];
         for line in taken {
             let parsed = Cli::try_parse_from(line.split(' '));

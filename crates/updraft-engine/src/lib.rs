@@ -18,7 +18,8 @@ mod wire;
 
 pub use build::{BuildError, BuildRequest, BuildStep, Built, Digest, Progress, RunningBuild};
 pub use engine::{
-    Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
+    Changes, CommandError, Engine, ErrorClass, Options, RollOut, RollOutOptions, RunTarget,
+    ServiceTarget, Source, StartError, StopOptions, StopReport,
 };
 pub use ports::PortError;
 pub use resource::{

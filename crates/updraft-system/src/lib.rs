@@ -14,6 +14,7 @@ mod manifest;
 pub mod mesh;
 mod name;
 mod problem;
+mod roll_out;
 mod status;
 
 pub use config::{ConfigKey, ConfigProblem, ConfigType};
@@ -22,13 +23,17 @@ pub use control::{
     TaskRequest,
 };
 pub use graph::{
-    After, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Service,
-    System, Target, Task, TaskTrigger,
+    After, Beside, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Roll,
+    Service, System, Target, Task, TaskTrigger,
 };
-pub use log::{LogLine, LogSelector, LogSource, LogStream};
+pub use log::{LogLine, LogSelector, LogSource, LogStream, Slot};
 pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
 pub use name::{InvalidName, Name, nearest};
 pub use problem::{Problem, Span};
+pub use roll_out::{
+    PlannedProcess, PlannedService, RollOutEnd, RollOutEvent, RollOutOutcome, RollOutPlan,
+    RollOutRequest, RollOutStatus, RollOutStep, ServiceChange, StepState, Way,
+};
 pub use status::{
-    ProcessState, ProcessStatus, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
+    ProcessState, ProcessStatus, Role, Route, RowKind, ScaleRequest, SystemState, SystemStatus,
 };

@@ -13,6 +13,7 @@ pub(crate) mod mesh;
 pub(crate) mod open;
 pub(crate) mod ps;
 pub(crate) mod restart;
+pub(crate) mod roll_out;
 pub(crate) mod scale;
 pub(crate) mod schema;
 pub(crate) mod tap;

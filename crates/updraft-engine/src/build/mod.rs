@@ -222,6 +222,13 @@ impl Source<'_> {
 }
 
 impl RunningBuild {
+    /// Programs that earlier builds have put into these folders run still, and stay.
+    pub fn spare(&mut self, in_use: &[PathBuf]) {
+        if let Method::Cargo(build) = &mut self.method {
+            build.spare(in_use);
+        }
+    }
+
     /// What to run.
     pub fn command(&self) -> &CommandPlan {
         &self.command

@@ -10,7 +10,7 @@ use updraft_system::{LogSelector, LogSource, Name, ProcessState, RowKind, Servic
 
 use super::error::chain;
 use super::plans::{server, source};
-use super::{CommandError, Engine, REPLICAS_MAX, Run};
+use super::{CommandError, Engine, REPLICAS_MAX, Run, RunTarget};
 use crate::board::Stage;
 use crate::environment;
 use crate::scope::{Exit, StopSignal};
@@ -20,26 +20,6 @@ use crate::wire;
 const TASK_GRACE: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Restarts the chosen replicas, one after another: each is ready before the next
-    /// is touched.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`] when nothing is chosen or one does not become ready.
-    pub async fn restart(&self, selector: &LogSelector) -> Result<(), CommandError> {
-        let run = &self.0;
-        let _one_at_a_time = run.turn().await?;
-        let chosen: Vec<LogSource> =
-            run.held().replicas.keys().filter(|source| selector.matches(source)).cloned().collect();
-        if chosen.is_empty() {
-            return Err(run.unknown_replica(selector));
-        }
-        for source in &chosen {
-            run.restart_one(source).await?;
-        }
-        Ok(())
-    }
-
     /// Runs `replicas` copies of a process from now on. Returns when new ones are ready
     /// and surplus ones are gone.
     ///
@@ -54,7 +34,7 @@ impl Engine {
     ) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
-        let service = run.service(service)?;
+        let service = &run.service(service)?;
         let process = service.processes.get(process).ok_or_else(|| {
             let name = format!("{}.{process}", service.name);
             unknown("process", name, service.processes.keys(), process)
@@ -65,14 +45,16 @@ impl Engine {
         let mut ports = Vec::new();
         for replica in 1..=replicas {
             let source = source(service, process, replica);
-            if !run.held().replicas.contains_key(&source) {
+            let runs = run.held().copies_of(&source).next().is_some();
+            if !runs {
                 let port = run.held().port(&source.to_string())?;
                 ports.push((source, port));
             }
         }
+        let target = run.target();
         let mut started = Vec::new();
         for (source, port) in ports {
-            let plan = run.process_plan(service, process, source.replica, port);
+            let plan = run.process_plan(&target, service, process, source.replica, port);
             run.enlist(&source, RowKind::Service, &plan);
             run.launch(source.clone(), plan);
             started.push(source);
@@ -102,11 +84,12 @@ impl Engine {
     pub async fn attach(&self, resource: &Name, url: Option<String>) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
+        let system = &run.target().system;
         let addresses = || -> Vec<_> {
-            run.system.services.values().map(|service| run.addresses(service)).collect()
+            system.services.values().map(|service| run.addresses(service)).collect()
         };
         let before = addresses();
-        let resources = &run.system.resources;
+        let resources = &system.resources;
         let known = resources
             .get(resource)
             .ok_or_else(|| unknown("resource", resource.to_string(), resources.keys(), resource))?;
@@ -118,7 +101,7 @@ impl Engine {
         let behind = wire::behind(&run.held().resources);
         run.wire.set_resources(behind)?;
         let changed = before.into_iter().zip(addresses());
-        for (service, (before, after)) in run.system.services.values().zip(changed) {
+        for (service, (before, after)) in system.services.values().zip(changed) {
             if before != after {
                 run.refresh_service(service).await?;
             }
@@ -139,7 +122,7 @@ impl Engine {
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let service = run.service(service)?;
+        let service = &run.service(service)?;
         let task = service.tasks.get(task).ok_or_else(|| {
             unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
         })?;
@@ -149,14 +132,14 @@ impl Engine {
 
 impl Run {
     /// Waits for the commands before; refused at once while the system does not run.
-    async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
+    pub(super) async fn turn(&self) -> Result<MutexGuard<'_, ()>, CommandError> {
         self.must_run()?;
         let turn = self.commands.lock().await;
         self.must_run()?;
         Ok(turn)
     }
 
-    fn must_run(&self) -> Result<(), CommandError> {
+    pub(super) fn must_run(&self) -> Result<(), CommandError> {
         match self.board.borrow().stage {
             Stage::Running => Ok(()),
             Stage::Planned | Stage::Building(_) => Err(CommandError::NotNow("still building")),
@@ -164,14 +147,13 @@ impl Run {
         }
     }
 
-    pub(super) fn service(&self, name: &Name) -> Result<&Service, CommandError> {
-        let services = &self.system.services;
-        services
-            .get(name)
-            .ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
+    pub(super) fn service(&self, name: &Name) -> Result<Service, CommandError> {
+        let services = &self.target().system.services;
+        let known = services.get(name).cloned();
+        known.ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
     }
 
-    fn unknown_replica(&self, selector: &LogSelector) -> CommandError {
+    pub(super) fn unknown_replica(&self, selector: &LogSelector) -> CommandError {
         let held = self.held();
         let services = held.replicas.keys().map(|source| &source.service);
         let processes = held.replicas.keys().filter(|source| source.service == selector.service);
@@ -184,7 +166,7 @@ impl Run {
         }
     }
 
-    async fn restart_one(&self, source: &LogSource) -> Result<(), CommandError> {
+    pub(super) async fn restart_one(&self, source: &LogSource) -> Result<(), CommandError> {
         let before = self.board.borrow().rows.get(source).and_then(|row| row.pid);
         if let Some(running) = self.held().replicas.get(source) {
             running.intent.send_modify(|intent| intent.generation += 1);
@@ -193,7 +175,7 @@ impl Run {
     }
 
     /// Waits until a replica is ready as another process than `before`.
-    async fn becomes_ready(
+    pub(super) async fn becomes_ready(
         &self,
         source: &LogSource,
         before: Option<u32>,
@@ -217,7 +199,7 @@ impl Run {
         }
     }
 
-    fn forget(&self, sources: &[LogSource]) {
+    pub(super) fn forget(&self, sources: &[LogSource]) {
         self.board.send_modify(|board| {
             sources.iter().for_each(|source| drop(board.rows.remove(source)));
         });
@@ -231,11 +213,12 @@ impl Run {
     /// Plans all resources anew; starts and ends their servers accordingly.
     async fn refresh_resources(&self) -> Result<(), CommandError> {
         let mut reasons = Vec::new();
-        self.held().plan_resources(&self.system, &self.state, &self.programs, &mut reasons);
+        let system = &self.target().system;
+        self.held().plan_resources(system, &self.state, &self.programs, &mut reasons);
         if let Some(reason) = reasons.first() {
             return Err(CommandError::Resource(chain(reason)));
         }
-        for name in self.system.resources.keys() {
+        for name in system.resources.keys() {
             let plan = self.held().resources.get(name).and_then(|plan| plan.server.clone());
             let running: Vec<LogSource> = {
                 let held = self.held();
@@ -266,9 +249,10 @@ impl Run {
             let own = held.replicas.iter().filter(|(source, _)| source.service == service.name);
             own.map(|(source, running)| (source.clone(), running.plan.borrow().port)).collect()
         };
+        let target = self.target();
         for (source, port) in replicas {
             let Some(process) = service.processes.get(&source.process) else { continue };
-            let plan = self.process_plan(service, process, source.replica, port);
+            let plan = self.process_plan(&target, service, process, source.replica, port);
             if let Some(running) = self.held().replicas.get(&source) {
                 running.plan.send_replace(Arc::new(plan));
             }
@@ -284,14 +268,25 @@ impl Run {
         task: &Task,
         arguments: Vec<String>,
     ) -> Result<Exit, CommandError> {
+        self.task_of(&self.target(), service, task, arguments).await
+    }
+
+    /// The same of another target than the one that runs.
+    pub(super) async fn task_of(
+        &self,
+        target: &RunTarget,
+        service: &Service,
+        task: &Task,
+        arguments: Vec<String>,
+    ) -> Result<Exit, CommandError> {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         // The end of the run waits for it.
         let _ongoing = self.tasks.read().await;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let log =
-            LogSource { service: service.name.clone(), process: task.name.clone(), replica: 1 };
+            LogSource::new(service.name.clone(), task.name.clone(), 1);
         let argv = environment::argv_with(&task.run, arguments);
-        let command = self.command(service, &task.name, 1, None, argv);
+        let command = self.command(target, service, &task.name, 1, None, argv);
         let label = format!("{}.{}.task-{count}", service.name, task.name);
         let (mut scope, output) = self.scopes.start(&label, &command).await?;
         let captured = self.logs.capture_both(log.clone(), output.stdout, output.stderr);

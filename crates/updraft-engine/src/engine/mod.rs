@@ -6,11 +6,13 @@ mod error;
 mod mesh;
 mod order;
 mod plans;
+mod roll_out;
 mod stop;
+mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -29,7 +31,9 @@ use crate::wire::{self, KeptAuthority, Wire};
 
 use error::Reason;
 pub use error::{CommandError, ErrorClass, StartError};
+pub use roll_out::{RollOut, RollOutOptions};
 pub use stop::{StopOptions, StopReport};
+pub use target::{RunTarget, ServiceTarget, Source};
 
 /// Most copies of one process.
 pub(crate) const REPLICAS_MAX: u32 = 1000;
@@ -52,14 +56,18 @@ pub struct Engine(Arc<Run>);
 pub struct Changes(watch::Receiver<Board>);
 
 struct Run {
-    system: System,
+    name: Name,
+    /// What runs, as a whole: replaced by a roll-out.
+    target: Mutex<Arc<RunTarget>>,
+    /// Whether the first target is to be built.
+    builds: bool,
+    only: Vec<Name>,
     directory: PathBuf,
     state: StateDir,
     /// Given back when the run has ended.
     lock: Mutex<Option<StateLock>>,
     scopes: Scopes,
     logs: LogStore,
-    config: BTreeMap<Name, BTreeMap<String, String>>,
     programs: Programs,
     board: watch::Sender<Board>,
     wire: Wire,
@@ -67,6 +75,8 @@ struct Run {
     held: Mutex<Held>,
     /// Commands that change what runs go one after another.
     commands: tokio::sync::Mutex<()>,
+    /// So do roll-outs, which build before it is their turn.
+    roll_outs: tokio::sync::Mutex<()>,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
     stop: watch::Sender<Option<StopOptions>>,
@@ -79,8 +89,6 @@ struct Held {
     reservations: BTreeMap<String, Reservation>,
     attachments: Attachments,
     resources: BTreeMap<Name, ResourcePlan>,
-    /// Folders with each service's built programs.
-    paths: BTreeMap<Name, Vec<PathBuf>>,
     replicas: BTreeMap<LogSource, Running>,
 }
 
@@ -93,30 +101,24 @@ struct Running {
 }
 
 impl Engine {
-    /// Starts a system whose manifest is in `directory`. Everything that can be refused
-    /// is refused here, before anything starts; then building and starting go on behind
-    /// the handle.
+    /// Starts what `source` says of the system whose manifest is in `directory`. Everything
+    /// that can be refused is refused here, before anything starts; then building and starting
+    /// go on behind the handle.
     ///
     /// # Errors
     ///
     /// [`StartError`] with all reasons together.
     pub async fn start(
-        system: System,
+        source: Source,
         directory: PathBuf,
         state: StateDir,
         lock: StateLock,
         options: Options,
     ) -> Result<Self, StartError> {
-        let mut reasons: Vec<Reason> = options
-            .only
-            .iter()
-            .filter(|name| !system.services.contains_key(*name))
-            .map(|name| Reason::NoService(name.to_string()))
-            .collect();
-        let system = order::closure(&system, &options.only);
-        let config = environment::configure(&system, &directory)
-            .map_err(|error| reasons.push(error.into()))
-            .unwrap_or_default();
+        let mut reasons = Vec::new();
+        let builds = matches!(source, Source::Tree { .. });
+        let target = whole(source, &options.only, &mut reasons);
+        let system = target.system.clone();
         let programs = Programs::of_this_machine();
         let held = Held::reserve(&system, &state, &programs, options.new_ports, &mut reasons);
         let (Some(held), true) = (held, reasons.is_empty()) else {
@@ -145,16 +147,19 @@ impl Engine {
             authority,
             held: Mutex::new(held),
             commands: tokio::sync::Mutex::default(),
+            roll_outs: tokio::sync::Mutex::default(),
             tasks: tokio::sync::RwLock::default(),
             stop: watch::Sender::new(None),
             finished: watch::Sender::new(None),
             lock: Mutex::new(Some(lock)),
-            system,
+            name: system.name,
+            target: Mutex::new(Arc::new(target)),
+            builds,
+            only: options.only,
             directory,
             state,
             scopes,
             logs,
-            config,
             programs,
         });
         tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
@@ -164,21 +169,28 @@ impl Engine {
     }
 
     /// The graph that runs.
-    pub fn system(&self) -> &System {
-        &self.0.system
+    pub fn system(&self) -> System {
+        self.0.target().system.clone()
+    }
+
+    /// The folder of the manifest.
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
     }
 
     /// The system as a whole.
     pub fn status(&self) -> SystemStatus {
         let (state, detail) = self.0.board.borrow().system_state();
+        let roll_out = self.0.board.borrow().roll_out.clone();
         SystemStatus {
-            name: self.0.system.name.clone(),
+            name: self.0.name.clone(),
             directory: self.0.directory.display().to_string(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state,
             detail,
             routes: self.0.routes(),
+            roll_out,
         }
     }
 
@@ -200,7 +212,7 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Engine").field(&self.0.system.name).finish_non_exhaustive()
+        f.debug_tuple("Engine").field(&self.0.name).finish_non_exhaustive()
     }
 }
 
@@ -224,7 +236,16 @@ impl Run {
             let url = format!("http://127.0.0.1:{port}{path}");
             Some(Route { service: service.name.clone(), url })
         };
-        self.system.services.values().filter_map(route).collect()
+        self.target().system.services.values().filter_map(route).collect()
+    }
+
+    /// What runs now.
+    fn target(&self) -> Arc<RunTarget> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_target(&self, target: Arc<RunTarget>) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
     }
 
     fn set_stage(&self, stage: Stage) {
@@ -240,6 +261,29 @@ impl Run {
     async fn told_to_stop(&self) {
         // The sender lives in `self`.
         drop(self.stop.subscribe().wait_for(Option::is_some).await);
+    }
+}
+
+/// What `source` says of `only` and what they need; what cannot be had goes to `reasons`.
+fn whole(source: Source, only: &[Name], reasons: &mut Vec<Reason>) -> RunTarget {
+    let known = match &source {
+        Source::Tree { system, .. } => system,
+        Source::Made(target) => &target.system,
+    };
+    let unknown = only.iter().filter(|name| !known.services.contains_key(*name));
+    reasons.extend(unknown.map(|name| Reason::NoService(name.to_string())));
+    match source {
+        Source::Tree { system, directory } => {
+            let system = order::closure(&system, only);
+            let config = environment::configure(&system, &directory)
+                .map_err(|error| reasons.push(error.into()))
+                .unwrap_or_default();
+            RunTarget::unbuilt(system, &directory, config)
+        }
+        Source::Made(RunTarget { system, parts }) => {
+            let system = order::closure(&system, only);
+            RunTarget { system, parts }
+        }
     }
 }
 
@@ -259,7 +303,6 @@ impl Held {
             reservations: BTreeMap::new(),
             attachments,
             resources: BTreeMap::new(),
-            paths: BTreeMap::new(),
             replicas: BTreeMap::new(),
         };
         let mut owners = wire::owners(system);
@@ -305,6 +348,11 @@ impl Held {
                 Err(reason) => reasons.push(reason),
             }
         }
+    }
+
+    /// The copy of a process that does the work, in whichever slot, or comes or goes.
+    fn copies_of(&self, source: &LogSource) -> impl Iterator<Item = &LogSource> {
+        self.replicas.keys().filter(|it| it.is_same_copy(source))
     }
 
     /// The ports that are reserved now.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use updraft_engine::{Options, StateLock};
+use updraft_engine::{Options, Source, StateLock};
 use updraft_system::{Name, Route, System, SystemState};
 
 use crate::completion;
@@ -33,7 +33,8 @@ Examples:
 
 The first TARGET is a folder when it contains a `/`, is `.` or `..`, or holds an
 updraft.toml or a Procfile; all others are services. Where the system runs already,
-its log is shown, and Ctrl-C leaves it running.
+its log is shown, and Ctrl-C leaves it running; `updraft roll-out` brings in what has
+changed since.
 
 Exit code 0: it ran and ended in order; 1: something could not start, or had to be
 killed; 2: the manifest is wrong; 4: this machine lacks something.")]
@@ -107,9 +108,9 @@ impl Up {
             style: (!quiet).then(|| self.style()),
             background: self.args.background,
             options: Options { only: self.only, new_ports: self.args.new_ports },
+            source: Source::Tree { system, directory: self.addressed.dir.directory.clone() },
             directory: self.addressed.dir.directory,
             state: self.addressed.state,
-            system,
             lock,
         };
         session::run(launch).await
@@ -137,6 +138,7 @@ impl Up {
         }
         output::say(format!("{name} runs already (pid {pid})"));
         if self.args.detach {
+            output::say("`updraft roll-out` brings in what has changed since");
             return detach::wait_until_ready(self, client, None).await;
         }
         if self.args.quiet {
