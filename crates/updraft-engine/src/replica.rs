@@ -211,9 +211,7 @@ impl Replica {
                 let killed = self.end(&mut scope, &plan, wanted).await;
                 match wanted {
                     Wanted::Running => Ended::Restart,
-                    Wanted::Drained | Wanted::Stopped | Wanted::Killed => {
-                        Ended::Stopped { killed }
-                    }
+                    Wanted::Drained | Wanted::Stopped | Wanted::Killed => Ended::Stopped { killed },
                 }
             }
             Err(reason) => {

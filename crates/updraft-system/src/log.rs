@@ -191,7 +191,10 @@ mod tests {
     fn both_slots_of_a_copy_have_names_of_their_own_and_are_one_choice() {
         let first = LogSource::new("api".parse().unwrap(), "web".parse().unwrap(), 12);
         let other = first.beside();
-        assert_eq!((first.to_string(), other.to_string()), ("api.web.12".into(), "api.web.12b".into()));
+        assert_eq!(
+            (first.to_string(), other.to_string()),
+            ("api.web.12".into(), "api.web.12b".into())
+        );
         assert_eq!(other.beside(), first);
         assert!(first.is_same_copy(&other) && first != other);
         for name in [&first, &other].map(ToString::to_string) {

@@ -23,7 +23,8 @@ use updraft_system::mesh::{
 };
 use updraft_system::{
     AttachRequest, ControlProblem, LogLine, LogSelector, Name, ProcessStatus, RestartRequest,
-    RollOutEvent, RollOutRequest, ScaleRequest, StopRequest, System, SystemEvent, SystemStatus, TaskEvent, TaskRequest,
+    RollOutEvent, RollOutRequest, ScaleRequest, StopRequest, System, SystemEvent, SystemStatus,
+    TaskEvent, TaskRequest,
 };
 use url::form_urlencoded;
 

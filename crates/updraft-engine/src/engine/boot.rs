@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskTrigger};
 
 use super::error::chain;
@@ -18,8 +19,16 @@ use crate::build::{BuildRequest, BuildStep, Built, Progress, RunningBuild};
 use crate::replica::ReplicaPlan;
 use crate::scope::{Exit, Output};
 
-/// Hears how far a build has come.
-pub(super) type Tell<'a> = &'a (dyn Fn(String) + Send + Sync);
+/// How builds are made.
+#[derive(Clone, Copy)]
+pub(super) struct Building<'a> {
+    /// Folders of programs that run, and stay where they are.
+    pub(super) in_use: &'a [PathBuf],
+    /// A build that still runs then is cut off; `None`: never.
+    pub(super) deadline: Option<Instant>,
+    /// Hears how far it has come.
+    pub(super) tell: &'a (dyn Fn(String) + Send + Sync),
+}
 
 /// Brings the system up. When it cannot be brought up, nothing half remains.
 pub(super) async fn boot(run: Arc<Run>) {
@@ -49,34 +58,29 @@ impl Run {
     async fn build_first(&self) -> Result<(), String> {
         let mut target = RunTarget::clone(&self.target());
         let tell = |progress: String| self.set_stage(Stage::Building(progress));
-        self.build_all(&mut target, &[], &tell).await?;
+        let building = Building { in_use: &[], deadline: None, tell: &tell };
+        self.build_all(&mut target, building).await?;
         self.set_target(Arc::new(target));
         Ok(())
     }
 
     /// Builds one service after another: what they share is built once, and a machine
-    /// is busy with one compiler. Programs in the folders `in_use` stay where they are.
+    /// is busy with one compiler.
     pub(super) async fn build_all(
         &self,
         target: &mut RunTarget,
-        in_use: &[PathBuf],
-        tell: Tell<'_>,
+        how: Building<'_>,
     ) -> Result<(), String> {
         for name in order::start_order(&target.system) {
             let Some(service) = target.system.services.get(&name).cloned() else { continue };
-            tell(format!("{name}: looking for changes"));
-            let built = self.build(&service, in_use, tell).await?;
+            (how.tell)(format!("{name}: looking for changes"));
+            let built = self.build(&service, how).await?;
             target.set_built(&name, built);
         }
         Ok(())
     }
 
-    async fn build(
-        &self,
-        service: &Service,
-        in_use: &[PathBuf],
-        tell: Tell<'_>,
-    ) -> Result<Built, String> {
+    async fn build(&self, service: &Service, how: Building<'_>) -> Result<Built, String> {
         let (owned, directory) = (service.clone(), self.directory.clone());
         let store = self.state.builds().join(service.name.as_str());
         let step = tokio::task::spawn_blocking(move || {
@@ -85,8 +89,8 @@ impl Run {
         match step.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))? {
             BuildStep::Skip(built) => Ok(built),
             BuildStep::Run(mut building) => {
-                building.spare(in_use);
-                self.run_build(&service.name, *building, tell).await
+                building.spare(how.in_use);
+                self.run_build(&service.name, *building, how).await
             }
         }
     }
@@ -95,7 +99,7 @@ impl Run {
         &self,
         service: &Name,
         mut building: RunningBuild,
-        tell: Tell<'_>,
+        how: Building<'_>,
     ) -> Result<Built, String> {
         let log = LogSource::new(service.clone(), Name::build(), 1);
         let started = self.scopes.start(&log.to_string(), building.command()).await;
@@ -103,18 +107,19 @@ impl Run {
         let (pipes, mut lines) = read_lines(output);
         let ended = async {
             while let Some((stream, line)) = lines.recv().await {
-                self.observe(&log, &mut building, (stream, &line), tell);
+                self.observe(&log, &mut building, (stream, &line), how);
             }
         };
         tokio::select! {
             () = ended => {}
             _ = scope.ended() => {}
             () = self.told_to_stop() => {}
+            () = is_over(how.deadline) => {}
         }
         // What a build has left running, such as a compiler's server, holds the pipes open.
         scope.kill().await;
         while let Some((stream, line)) = lines.recv().await {
-            self.observe(&log, &mut building, (stream, &line), tell);
+            self.observe(&log, &mut building, (stream, &line), how);
         }
         drop(pipes.await);
         let exit = scope.ended().await;
@@ -128,12 +133,12 @@ impl Run {
         log: &LogSource,
         building: &mut RunningBuild,
         (stream, line): (LogStream, &str),
-        tell: Tell<'_>,
+        how: Building<'_>,
     ) {
         match building.observe(stream, line) {
             Some(Progress::Line(line)) => self.logs.notice(log, &line),
             Some(Progress::Step { text, .. }) => {
-                tell(format!("{}: {text}", log.service));
+                (how.tell)(format!("{}: {text}", log.service));
             }
             None => {}
         }
@@ -212,6 +217,14 @@ impl Run {
                 return self.fail(format!("task {}.{} failed: {reason}", service.name, task.name));
             }
         }
+    }
+}
+
+/// Resolves at the deadline, where there is one.
+async fn is_over(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

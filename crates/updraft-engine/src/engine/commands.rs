@@ -283,8 +283,7 @@ impl Run {
         // The end of the run waits for it.
         let _ongoing = self.tasks.read().await;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let log =
-            LogSource::new(service.name.clone(), task.name.clone(), 1);
+        let log = LogSource::new(service.name.clone(), task.name.clone(), 1);
         let argv = environment::argv_with(&task.run, arguments);
         let command = self.command(target, service, &task.name, 1, None, argv);
         let label = format!("{}.{}.task-{count}", service.name, task.name);

@@ -58,7 +58,10 @@ fn a_blend_has_each_service_whole_from_one_of_the_two() {
     assert_eq!(run(&blend, "b").as_deref(), Some("b1"));
     assert_eq!(run(&blend, "new").as_deref(), Some("new"));
     assert_eq!(run(&blend, "gone").as_deref(), Some("gone"));
-    assert_eq!(blend.parts.keys().collect::<Vec<_>>(), blend.system.services.keys().collect::<Vec<_>>());
+    assert_eq!(
+        blend.parts.keys().collect::<Vec<_>>(),
+        blend.system.services.keys().collect::<Vec<_>>()
+    );
     assert_eq!(old.blend(&new, &names(&[])).system.services, old.system.services);
     let whole = old.blend(&new, &names(&["a", "b", "new", "gone"]));
     assert_eq!((&whole.system.services, &whole.parts), (&new.system.services, &new.parts));

@@ -30,9 +30,8 @@ impl Routes {
 
 async fn send(mut roll_out: RollOut, lines: LineSender) {
     while let Some(event) = roll_out.next().await {
-        let event = event.unwrap_or_else(|error| {
-            RollOutEvent::Refused(*Refusal::from(error).problem)
-        });
+        let event =
+            event.unwrap_or_else(|error| RollOutEvent::Refused(*Refusal::from(error).problem));
         lines.send(&event).await;
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use updraft_system::{
     LogSource, Name, PlannedProcess, PlannedService, Resource, Roll, RollOutEnd, RollOutOutcome,
-    RollOutPlan, RowKind, ServiceChange, StepState, System, Way,
+    RollOutPlan, RowKind, ServiceChange, StepState, System, Task, Way,
 };
 
 use super::super::error::chain;
@@ -172,15 +172,17 @@ impl<'a> Course<'a> {
         let source = LogSource::new(service.clone(), task.name.clone(), 1);
         let from = self.run.logs.next_seq();
         self.teller.step(&source, StepState::Starting, None);
-        let ran = self.run.task_of(&self.new, known, task, Vec::new());
-        let reason = match timeout_at(self.deadline, ran).await {
-            Ok(Ok(Exit::Code(0))) => {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let timeout = task.timeout.map_or(left, |timeout| timeout.min(left));
+        let limited = Task { timeout: Some(timeout), ..task.clone() };
+        let reason = match self.run.task_of(&self.new, known, &limited, Vec::new()).await {
+            Ok(Exit::Code(0)) => {
                 self.teller.step(&source, StepState::Succeeded, None);
                 return Ok(());
             }
-            Ok(Ok(exit)) => exit.to_string(),
-            Ok(Err(error)) => chain(&error),
-            Err(_elapsed) => "the deadline was over".to_owned(),
+            Ok(_) if self.deadline <= Instant::now() => "the deadline was over".to_owned(),
+            Ok(exit) => exit.to_string(),
+            Err(error) => chain(&error),
         };
         self.teller.step(&source, StepState::Failed, Some(reason.clone()));
         Err(Failure {
@@ -336,8 +338,7 @@ impl<'a> Course<'a> {
         if let Err(other) = self.turn_wire(graph) {
             reason = format!("{reason}; {}", other.reason);
         }
-        let outcome =
-            if is_broken { RollOutOutcome::Broken } else { RollOutOutcome::RolledBack };
+        let outcome = if is_broken { RollOutOutcome::Broken } else { RollOutOutcome::RolledBack };
         end(outcome, Some(reason), lines)
     }
 
@@ -440,8 +441,7 @@ impl Run {
     pub(super) fn release_ports(&self) {
         let owners: BTreeSet<String> = wire::owners(&self.target().system).into_iter().collect();
         let mut held = self.held();
-        let replicas: BTreeSet<String> =
-            held.replicas.keys().map(ToString::to_string).collect();
+        let replicas: BTreeSet<String> = held.replicas.keys().map(ToString::to_string).collect();
         let resources: BTreeSet<String> = held.resources.keys().map(ToString::to_string).collect();
         held.reservations.retain(|owner, _| {
             owners.contains(owner) || replicas.contains(owner) || resources.contains(owner)

@@ -53,13 +53,7 @@ pub(super) fn is_any(old: &RunTarget, new: &RunTarget, plan: &RollOutPlan) -> bo
 
 type Whole = Option<(Service, ServiceTarget)>;
 
-fn service(
-    name: &Name,
-    old: Whole,
-    new: Whole,
-    present: &AllPresent,
-    all: bool,
-) -> PlannedService {
+fn service(name: &Name, old: Whole, new: Whole, present: &AllPresent, all: bool) -> PlannedService {
     let copies =
         |process: &Name| present.get(&(name.clone(), process.clone())).copied().unwrap_or_default();
     let planned = |change, reasons: Vec<String>, tasks, processes| {
@@ -71,9 +65,8 @@ fn service(
             let reasons = reasons(&old, &before, &new, &after, all);
             let (processes, causes) = processes(&old, &new, copies, !reasons.is_empty());
             let runs_anew = |it: &PlannedProcess| !matches!(it.way, Way::Start | Way::Stop);
-            let prepares = !reasons.is_empty()
-                || processes.iter().any(runs_anew)
-                || old.tasks != new.tasks;
+            let prepares =
+                !reasons.is_empty() || processes.iter().any(runs_anew) || old.tasks != new.tasks;
             let tasks = if prepares { release_tasks(&new) } else { Vec::new() };
             let same = old == new && before == after && reasons.is_empty();
             let change = if same { ServiceChange::Same } else { ServiceChange::Changed };
@@ -117,8 +110,7 @@ fn reasons(
         (_, None) => add(true, "it runs from its folder, which may have changed"),
         (old, new) => add(old != new, "its programs have changed"),
     }
-    let configured =
-        before.config != after.config || old.config.keys().ne(new.config.keys());
+    let configured = before.config != after.config || old.config.keys().ne(new.config.keys());
     if configured {
         let keys: BTreeSet<_> = before.config.keys().chain(after.config.keys()).collect();
         let differs = |key: &&&String| before.config.get(**key) != after.config.get(**key);

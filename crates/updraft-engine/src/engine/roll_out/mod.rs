@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use updraft_system::{Name, RollOutEnd, RollOutEvent, RollOutOutcome, Target};
 
+use super::boot::Building;
 use super::error::{Reason, StartError};
 use super::{CommandError, Engine, Run, RunTarget, Source};
 use course::Course;
@@ -94,15 +95,22 @@ impl Run {
                 Ok(turn) => turn,
                 Err(_held) => {
                     teller.preparing("waits for the roll-out before".to_owned());
-                    self.roll_outs.lock().await
+                    timeout_at(deadline, self.roll_outs.lock()).await.map_err(too_late)?
                 }
             };
-            let new = self.make(source, &options, teller).await?;
-            teller.preparing("waits for the command before".to_owned());
-            Ok::<_, CommandError>((one_at_a_time, self.turn().await?, new))
+            let new = self.make(source, &options, teller, deadline).await?;
+            if self.commands.try_lock().is_err() {
+                teller.preparing("waits for the command before".to_owned());
+            }
+            let turn = timeout_at(deadline, self.turn()).await.map_err(too_late)??;
+            Ok::<_, CommandError>((one_at_a_time, turn, new))
         };
-        let (_one_at_a_time, _turn, new) =
-            timeout_at(deadline, before).await.map_err(too_late)??;
+        let (_one_at_a_time, _turn, new) = match before.await {
+            Err(CommandError::Build(_)) if deadline <= Instant::now() => {
+                return Err(CommandError::TooLate(limit));
+            }
+            before => before?,
+        };
         let old = self.target();
         self.check(&old, &new)?;
         let plan = difference::plan(&old, &new, &self.present(), options.all);
@@ -122,6 +130,7 @@ impl Run {
         source: Source,
         options: &RollOutOptions,
         teller: &Teller,
+        deadline: Instant,
     ) -> Result<RunTarget, CommandError> {
         let builds = matches!(source, Source::Tree { .. });
         let (mut reasons, chosen) = (Vec::new(), &options.services);
@@ -144,7 +153,8 @@ impl Run {
             let in_use: Vec<PathBuf> =
                 old.parts.values().flat_map(|part| part.paths.clone()).collect();
             let tell = |progress| teller.preparing(format!("builds {progress}"));
-            self.build_all(&mut new, &in_use, &tell).await.map_err(CommandError::Build)?;
+            let how = Building { in_use: &in_use, deadline: Some(deadline), tell: &tell };
+            self.build_all(&mut new, how).await.map_err(CommandError::Build)?;
         }
         if chosen.is_empty() {
             return Ok(new);

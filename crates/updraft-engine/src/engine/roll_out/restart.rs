@@ -81,8 +81,7 @@ impl Run {
             replaced.map_err(|failure| {
                 let lines: String =
                     failure.lines.iter().map(|line| format!("\n  {line}")).collect();
-                let process =
-                    sources.first().map(|source| source.to_string()).unwrap_or_default();
+                let process = sources.first().map(|source| source.to_string()).unwrap_or_default();
                 let reason = format!("{}; the one before runs on{lines}", failure.reason);
                 CommandError::NotReady { process, reason }
             })?;

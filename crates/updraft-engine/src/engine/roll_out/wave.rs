@@ -130,12 +130,7 @@ impl Wave<'_> {
     }
 
     /// Starts copies of a target, each at the port that is reserved for it.
-    fn bring(
-        &self,
-        target: &RunTarget,
-        sources: &[LogSource],
-        role: Role,
-    ) -> Result<(), Failure> {
+    fn bring(&self, target: &RunTarget, sources: &[LogSource], role: Role) -> Result<(), Failure> {
         for source in sources {
             let port = self.run.held().port(&source.to_string());
             let port = port.map_err(|error| Failure::of(chain(&error)))?;
