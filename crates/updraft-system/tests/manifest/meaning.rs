@@ -49,6 +49,22 @@ fn a_web_process_without_a_probe_is_ready_when_its_port_opens() {
 }
 
 #[test]
+fn a_process_rolls_beside_the_old_one_unless_there_must_never_be_two() {
+    let system = system(
+        "system='x'\n[service.s.process]\nweb='w'\na={run='a',roll='exclusive'}\n\
+         b={run='b',roll={surge=4,ready=1,settle='0s'}}\nc={run='c',roll={surge=2}}",
+    );
+    let roll = |name: &str| system.services["s"].processes[name].roll.clone();
+    let beside = |surge, ready, settle| {
+        Roll::Beside(Beside { surge, ready, settle: Duration::from_secs(settle) })
+    };
+    assert_eq!(roll("web"), beside(1, 3, 6));
+    assert_eq!(roll("a"), Roll::Exclusive);
+    assert_eq!(roll("b"), beside(4, 1, 0));
+    assert_eq!(roll("c"), beside(2, 3, 6));
+}
+
+#[test]
 fn a_queue_lives_on_the_only_database_or_on_its_own() {
     let on = |resources: &str| {
         let system = system(&format!("system='x'\n[resource]\nq={{kind='queue'}}\n{resources}"));
