@@ -199,15 +199,20 @@ impl Run {
         }
     }
 
-    pub(super) fn forget(&self, sources: &[LogSource]) {
-        self.board.send_modify(|board| {
-            sources.iter().for_each(|source| drop(board.rows.remove(source)));
-        });
-        self.sync_wire();
+    fn forget(&self, sources: &[LogSource]) {
+        self.forget_rows(sources);
         let mut held = self.held();
         for source in sources {
             held.reservations.remove(&source.to_string());
         }
+    }
+
+    /// The same for those whose ports will be needed again.
+    pub(super) fn forget_rows(&self, sources: &[LogSource]) {
+        self.board.send_modify(|board| {
+            sources.iter().for_each(|source| drop(board.rows.remove(source)));
+        });
+        self.sync_wire();
     }
 
     /// Plans all resources anew; starts and ends their servers accordingly.

@@ -7,8 +7,8 @@ use updraft_system::mesh::{
     Protocol, Rate, RetryBudget, RetryOn, RetryPolicy, Share, TelemetryConfig, Traffic,
 };
 use updraft_system::{
-    After, Build, ConfigType, Name, ProbeKind, ResourceKind, System, Target, TaskTrigger,
-    parse_manifest,
+    After, Beside, Build, ConfigType, Name, ProbeKind, ResourceKind, Roll, System, Target,
+    TaskTrigger, parse_manifest,
 };
 
 use crate::good::GOOD;

@@ -159,6 +159,11 @@ impl<'a> Course<'a> {
         for planned in &self.plan.services {
             for task in &planned.tasks {
                 self.run_task(&planned.service, task).await?;
+                // What comes after a task that is new waits for it whenever it starts.
+                let key = (planned.service.clone(), task.clone());
+                self.run.board.send_modify(|board| {
+                    drop(board.tasks.entry(key).or_insert(Ok(())));
+                });
             }
         }
         Ok(())
@@ -272,12 +277,6 @@ impl<'a> Course<'a> {
         let present: Vec<LogSource> = run.held().replicas.keys().cloned().collect();
         // Those that were not replaced have the tasks, gates and release of the new target too.
         present.iter().for_each(|source| run.replan(&new, source));
-        run.board.send_modify(|board| {
-            for planned in &self.plan.services {
-                let keys = planned.tasks.iter().map(|task| (planned.service.clone(), task.clone()));
-                board.tasks.extend(keys.map(|key| (key, Ok(()))));
-            }
-        });
         self.stop_resources(&new.system).await;
         match ended {
             Ok(()) => end(RollOutOutcome::Done, None, Vec::new()),
@@ -422,7 +421,7 @@ impl<'a> Course<'a> {
             held.replicas.keys().filter(|it| gone.contains(&it.service)).cloned().collect()
         };
         drop(self.run.stop_group(servers.clone()).await);
-        self.run.forget(&servers);
+        self.run.forget_rows(&servers);
         self.run.held().resources.retain(|name, _| !gone.contains(name));
         // What is not there any more can only be left out.
         drop(self.tell_resources());

@@ -194,13 +194,13 @@ impl Wave<'_> {
             let detail = forced.then(|| "it did not end in its time, and was killed".to_owned());
             self.tell(old, StepState::Gone, detail);
         }
-        self.run.forget(olds);
+        self.run.forget_rows(olds);
     }
 
     /// Ends what has served nobody.
     async fn take_away(&self, news: &[LogSource]) {
         drop(self.run.stop_group(news.to_vec()).await);
-        self.run.forget(news);
+        self.run.forget_rows(news);
     }
 
     /// What has proven itself is supervised from now on like any other.
