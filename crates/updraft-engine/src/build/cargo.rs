@@ -36,8 +36,6 @@ pub(super) struct CargoBuild {
     compiled: u32,
     programs: BTreeSet<PathBuf>,
     packages: BTreeSet<PathBuf>,
-    /// Folders of programs that run still.
-    spared: Vec<PathBuf>,
 }
 
 /// A line that Cargo writes for programs. Other kinds than these two are of no use here.
@@ -103,7 +101,6 @@ pub(super) fn plan(source: &Source<'_>, stamp: Stamp) -> Result<BuildStep, Build
         compiled: 0,
         programs: BTreeSet::new(),
         packages: BTreeSet::new(),
-        spared: Vec::new(),
     };
     Ok(source.run(argv, Method::Cargo(build)))
 }
@@ -134,10 +131,6 @@ fn workspace_root(source: &Source<'_>) -> Result<PathBuf, BuildError> {
 }
 
 impl CargoBuild {
-    pub(super) fn spare(&mut self, in_use: &[PathBuf]) {
-        self.spared = in_use.to_vec();
-    }
-
     pub(super) fn observe(&mut self, stream: LogStream, line: &str) -> Option<Progress> {
         if stream == LogStream::Stdout && line.starts_with('{') {
             match serde_json::from_str(line) {
@@ -165,7 +158,12 @@ impl CargoBuild {
         self.programs.extend(artifact.executable);
     }
 
-    pub(super) fn finish(self, service: &Name, store: &Path) -> Result<Built, BuildError> {
+    pub(super) fn finish(
+        self,
+        service: &Name,
+        store: &Path,
+        spared: &[PathBuf],
+    ) -> Result<Built, BuildError> {
         if self.programs.is_empty() {
             return Err(BuildError::NoProgram { service: service.clone() });
         }
@@ -192,7 +190,7 @@ impl CargoBuild {
             None => None,
         };
         let kept: Vec<&Staged> = [&staged].into_iter().chain(&previous).collect();
-        Staged::keep_only(store, &kept, &self.spared).map_err(not_kept(service))?;
+        Staged::keep_only(store, &kept, spared).map_err(not_kept(service))?;
         let cargo = CargoStamp { packages, files, staged, previous };
         let stamp = Stamp { inputs: known, cargo: Some(cargo) };
         stamp.write(store).map_err(not_kept(service))?;

@@ -68,6 +68,8 @@ pub struct RunningBuild {
     store: PathBuf,
     transcript: Transcript,
     method: Method,
+    /// Folders of programs that run still.
+    spared: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -213,6 +215,7 @@ impl Source<'_> {
             store: self.store.to_owned(),
             transcript: Transcript::default(),
             method,
+            spared: Vec::new(),
         }))
     }
 
@@ -224,9 +227,7 @@ impl Source<'_> {
 impl RunningBuild {
     /// Programs that earlier builds have put into these folders run still, and stay.
     pub fn spare(&mut self, in_use: &[PathBuf]) {
-        if let Method::Cargo(build) = &mut self.method {
-            build.spare(in_use);
-        }
+        self.spared = in_use.to_vec();
     }
 
     /// What to run.
@@ -258,7 +259,7 @@ impl RunningBuild {
             });
         }
         match self.method {
-            Method::Cargo(build) => build.finish(&self.service, &self.store),
+            Method::Cargo(build) => build.finish(&self.service, &self.store, &self.spared),
             Method::Command(build) => build.finish(&self.service, &self.store, self.transcript),
         }
     }

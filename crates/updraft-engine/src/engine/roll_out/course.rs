@@ -162,7 +162,7 @@ impl<'a> Course<'a> {
                 // What comes after a task that is new waits for it whenever it starts.
                 let key = (planned.service.clone(), task.clone());
                 self.run.board.send_modify(|board| {
-                    drop(board.tasks.entry(key).or_insert(Ok(())));
+                    board.tasks.entry(key).or_insert(Ok(()));
                 });
             }
         }
