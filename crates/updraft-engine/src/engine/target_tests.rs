@@ -1,3 +1,5 @@
+//! How two targets and two graphs are put together.
+
 use std::collections::BTreeSet;
 
 use updraft_system::{Name, System, parse_manifest};

@@ -1,3 +1,5 @@
+//! What is planned for each kind of difference between two targets.
+
 use std::path::Path;
 
 use updraft_system::parse_manifest;
