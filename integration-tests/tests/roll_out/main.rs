@@ -110,6 +110,8 @@ fn an_old_one_that_does_not_end_is_killed_and_the_new_one_serves() -> Result<()>
     Manifest { back: "b2", ..stubborn }.write(&system)?;
     let told = system.ok(&["roll-out", "back", "--json"])?.stdout;
     ensure!(told.contains("did not end in its time"), "{told}");
+    // Nobody chose the other one.
+    ensure!(replicas(&system)?.contains(&"front.web.1 ready serving".to_owned()), "{told}");
     load.end()?;
     assert_eq!(answer(&url)?, "a1 b2");
     ensure!(old.is_some_and(|pid| processes::read(pid).is_none()), "the old one is there still");

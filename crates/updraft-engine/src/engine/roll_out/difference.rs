@@ -44,6 +44,17 @@ pub(super) fn plan(
     RollOutPlan { release, services: services.collect() }
 }
 
+/// Leaves all services but the `chosen` ones as they are; none chosen: all are.
+pub(super) fn only(plan: &mut RollOutPlan, chosen: &[Name]) {
+    let others = |it: &&mut PlannedService| !chosen.is_empty() && !chosen.contains(&it.service);
+    for other in plan.services.iter_mut().filter(others) {
+        other.change = ServiceChange::Same;
+        other.reason.clear();
+        other.tasks.clear();
+        other.processes.clear();
+    }
+}
+
 /// Whether there is anything to be done at all.
 pub(super) fn is_any(old: &RunTarget, new: &RunTarget, plan: &RollOutPlan) -> bool {
     old.system != new.system

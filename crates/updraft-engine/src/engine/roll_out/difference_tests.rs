@@ -121,6 +121,24 @@ fn programs_values_and_folders_count_and_no_value_is_shown() {
 }
 
 #[test]
+fn who_is_not_chosen_stays_even_where_nobody_knows_whether_it_has_changed() {
+    let old = target(BASE);
+    let mut new = old.clone();
+    for part in new.parts.values_mut() {
+        part.artefact = None;
+    }
+    for (chosen, expected) in [(vec![], vec!["b", "a"]), (vec!["a"], vec!["a"])] {
+        let chosen: Vec<Name> = chosen.iter().map(|name: &&str| name.parse().unwrap()).collect();
+        let mut plan = plan(&old, &new, &present(&old), false);
+        only(&mut plan, &chosen);
+        let replaced = plan.services.iter().filter(|it| !it.processes.is_empty());
+        let replaced: Vec<&str> = replaced.map(|it| it.service.as_str()).collect();
+        assert_eq!(replaced, expected);
+        assert!(plan.services.iter().all(|it| it.tasks.is_empty() || !it.processes.is_empty()));
+    }
+}
+
+#[test]
 fn a_number_that_was_chosen_while_it_ran_holds() {
     let (old, mut copies) = (target(BASE), AllPresent::new());
     let key = |process: &str| ("a".parse().unwrap(), process.parse().unwrap());

@@ -113,7 +113,8 @@ impl Run {
         };
         let old = self.target();
         self.check(&old, &new)?;
-        let plan = difference::plan(&old, &new, &self.present(), options.all);
+        let mut plan = difference::plan(&old, &new, &self.present(), options.all);
+        difference::only(&mut plan, &options.services);
         teller.plan(&plan);
         if options.plan {
             return Ok(None);
