@@ -74,6 +74,14 @@ fn every_command_of_the_scaling_and_the_tasks_page_works_in_its_order() -> Resul
 }
 
 #[test]
+fn every_command_of_the_roll_out_page_works_in_its_order() -> Result<()> {
+    let _turn = Turn::take("canary")?;
+    let system = TestSystem::at(&repository().join("examples/canary"))?;
+    follow(&system, "docs/guide/roll-out.md", 2)?;
+    system.expect_nothing(&[], Duration::ZERO)
+}
+
+#[test]
 fn every_command_of_the_check_page_works_in_its_order() -> Result<()> {
     let system = TestSystem::at(&repository().join("examples/shop"))?;
     follow(&system, "docs/guide/check.md", 8)?;
@@ -199,7 +207,7 @@ fn every_request_of_the_control_api_page_works() -> Result<()> {
     follow(&system, "docs/reference/control-api.md", 3)?;
     let page = fs::read_to_string(repository().join("docs/reference/control-api.md"))?;
     let routes: Vec<_> = page.lines().filter_map(route).collect();
-    ensure!(routes.len() >= 21, "the page has lost its routes: {routes:?}");
+    ensure!(routes.len() >= 22, "the page has lost its routes: {routes:?}");
     for (method, path) in routes {
         // Another method changes nothing, and the refusal names the right one.
         let mut curl = system.bare("curl");

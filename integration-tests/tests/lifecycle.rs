@@ -43,7 +43,7 @@ fn a_system_goes_through_its_whole_life() -> Result<()> {
     let url = api.url.clone().context("a web process has an address")?;
     assert_eq!(http::get(&url)?.status, 200);
 
-    restart_gives_a_new_process_at_the_same_port(&system, &api)?;
+    restarts_give_new_processes_at_ports_that_come_back(&system, &api)?;
     scaling_changes_how_many_answer(&system)?;
 
     let again = system.ok(&["up", "-d"])?;
@@ -56,14 +56,24 @@ fn a_system_goes_through_its_whole_life() -> Result<()> {
     Ok(())
 }
 
-fn restart_gives_a_new_process_at_the_same_port(system: &TestSystem, before: &Row) -> Result<()> {
-    system.ok(&["restart", "api.web"])?;
-    let after = system.row_when(("api", "web"), READY_WITHIN, |row| {
-        row.state == "ready" && row.pid != before.pid
-    })?;
-    assert_eq!((after.port, &after.url), (before.port, &before.url));
-    let old = before.pid.context("it ran")?;
-    ensure!(processes::read(old).is_none(), "the old process still runs");
+fn restarts_give_new_processes_at_ports_that_come_back(
+    system: &TestSystem,
+    first: &Row,
+) -> Result<()> {
+    let restarted = |words: &[&str], before: &Row| -> Result<Row> {
+        system.ok(words)?;
+        let after = system.row("api", "web")?;
+        ensure!(after.state == "ready" && after.pid != before.pid, "{after:?}");
+        let old = before.pid.context("it ran")?;
+        ensure!(processes::read(old).is_none(), "the old process still runs");
+        Ok(after)
+    };
+    let second = restarted(&["restart", "api.web"], first)?;
+    ensure!(second.port != first.port, "it started beside the old one: {second:?}");
+    let third = restarted(&["restart", "api.web"], &second)?;
+    assert_eq!((third.port, &third.url), (first.port, &first.url));
+    let fourth = restarted(&["restart", "api.web", "--hard"], &third)?;
+    assert_eq!(fourth.port, first.port);
     Ok(())
 }
 

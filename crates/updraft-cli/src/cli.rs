@@ -24,6 +24,7 @@ use crate::verb::promote::PromoteArgs;
 use crate::verb::ps::PsArgs;
 use crate::verb::release::ReleaseArgs;
 use crate::verb::restart::RestartArgs;
+use crate::verb::roll_out::RollOutArgs;
 use crate::verb::rollback::RollbackArgs;
 use crate::verb::scale::ScaleArgs;
 use crate::verb::service::ServiceArgs;
@@ -72,6 +73,7 @@ pub(crate) enum Verb {
     Tap(TapArgs),
     Mesh(MeshArgs),
     Restart(RestartArgs),
+    RollOut(RollOutArgs),
     Scale(ScaleArgs),
     Attach(AttachArgs),
     Wait(WaitArgs),
@@ -135,6 +137,8 @@ mod tests {
             "updraft task --tty --last api.shell",
             "updraft restart",
             "updraft restart Api",
+            "updraft roll-out Api",
+            "updraft roll-out --deadline soon",
             "updraft attach db",
             "updraft attach db redis://h --local",
             "updraft logs api.web.one",
@@ -205,6 +209,8 @@ mod tests {
             "updraft release show -e production --manifest",
             "updraft rollback 41 --deploy production",
             "updraft promote staging production --json",
+            "updraft restart api.web --hard",
+            "updraft roll-out api --plan --deadline 10m --all",
         ];
         for line in taken {
             let parsed = Cli::try_parse_from(line.split(' '));

@@ -88,6 +88,7 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Tap(args) => verb::tap::run(global, args).await,
         Verb::Mesh(args) => Box::pin(verb::mesh::run(global, args)).await,
         Verb::Restart(args) => verb::restart::run(global, args).await,
+        Verb::RollOut(args) => verb::roll_out::run(global, args).await,
         Verb::Scale(args) => verb::scale::run(global, args).await,
         Verb::Attach(args) => verb::attach::run(global, args).await,
         Verb::Wait(args) => verb::wait::run(global, args).await,

@@ -61,6 +61,14 @@ impl Progress {
         }
     }
 
+    /// Lets `act` write to the terminal, where the line moves out of the way meanwhile.
+    pub(crate) fn pause(&self, act: impl FnOnce()) {
+        match &self.shape {
+            Shape::Spinner(bar) => bar.suspend(act),
+            Shape::Plain(_) | Shape::Silent => act(),
+        }
+    }
+
     /// Takes the moving line away, for good.
     pub(crate) fn clear(&mut self) {
         if let Shape::Spinner(bar) = &self.shape {

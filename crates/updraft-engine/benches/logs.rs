@@ -106,7 +106,7 @@ fn account(dir: &std::path::Path) -> u64 {
 }
 
 fn source() -> LogSource {
-    LogSource { service: "orders".parse().unwrap(), process: "web".parse().unwrap(), replica: 1 }
+    LogSource::new("orders".parse().unwrap(), "web".parse().unwrap(), 1)
 }
 
 fn best(mut measure: impl FnMut() -> Duration) -> Duration {

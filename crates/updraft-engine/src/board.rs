@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use updraft_system::{
-    After, ConfinementStatus, LogSource, Name, ProcessState, ProcessStatus, RowKind, SystemState,
-    Target,
+    After, ConfinementStatus, LogSource, Name, ProcessState, ProcessStatus, Role, RollOutStatus,
+    RowKind, SystemState, Target,
 };
 
 /// The state of a run.
@@ -17,6 +17,8 @@ pub(crate) struct Board {
     pub(crate) rows: BTreeMap<LogSource, Row>,
     /// How each task that gates a start has ended: the error of one that failed.
     pub(crate) tasks: BTreeMap<(Name, Name), Result<(), String>>,
+    /// The roll-out that goes on, or how the last one ended.
+    pub(crate) roll_out: Option<RollOutStatus>,
 }
 
 /// How far a run has come.
@@ -37,6 +39,14 @@ pub(crate) enum Stage {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) kind: RowKind,
+    /// Its part in a roll-out; told by the roll-out, as all else is by the replica.
+    pub(crate) role: Role,
+    /// Whether it has shown that it stays ready. One that has not is not started again.
+    pub(crate) proven: bool,
+    /// The release it runs.
+    pub(crate) release: Option<u64>,
+    /// How long its last start took until it was ready.
+    pub(crate) booted_in: Option<Duration>,
     pub(crate) pid: Option<u32>,
     pub(crate) port: Option<u16>,
     pub(crate) url: Option<String>,
@@ -91,8 +101,13 @@ impl Board {
         })
     }
 
+    /// The rows of those that do the work, and not of those that come or go in a roll-out.
+    fn working(&self) -> impl Iterator<Item = (&LogSource, &Row)> {
+        self.rows.iter().filter(|(_, row)| row.role == Role::Serving)
+    }
+
     fn unready(&self, chosen: impl Fn(&LogSource) -> bool) -> Option<String> {
-        let mut rows = self.rows.iter().filter(|(source, _)| chosen(source));
+        let mut rows = self.working().filter(|(source, _)| chosen(source));
         rows.find(|(_, row)| row.state != ProcessState::Ready)
             .map(|(source, _)| format!("waits for {source}"))
     }
@@ -105,7 +120,7 @@ impl Board {
             Stage::Failed(reason) => (SystemState::Failed, Some(reason.clone())),
             Stage::Stopping => (SystemState::Stopping, None),
             Stage::Running => {
-                let unready = self.rows.iter().find(|(_, row)| row.state != ProcessState::Ready);
+                let unready = self.working().find(|(_, row)| row.state != ProcessState::Ready);
                 match unready {
                     None => (SystemState::Ready, None),
                     Some((source, row)) => {
@@ -125,13 +140,15 @@ impl Board {
             service: source.service.clone(),
             process: source.process.clone(),
             replica: source.replica,
+            slot: source.slot,
+            role: row.role,
             pid: row.pid,
             port: row.port,
             url: row.url.clone(),
             state: row.state,
             restarts: row.restarts,
             uptime_s: uptime(row).as_secs(),
-            release: None,
+            release: row.release,
             last_exit: row.last_exit.clone(),
             detail: row.detail.clone(),
             confinement: row.confinement.clone(),

@@ -26,8 +26,8 @@ pub use build::{
     RunningBuild, build, copy_sources,
 };
 pub use engine::{
-    Changes, CommandError, Engine, ErrorClass, Options, StartError, StopOptions, StopReport,
-    TerminalInput,
+    Changes, CommandError, Engine, ErrorClass, Options, RollOut, RollOutOptions, RunTarget,
+    ServiceTarget, Source, StartError, StopOptions, StopReport, TerminalInput,
 };
 pub use memory::{MemoryError, Remembered};
 pub use ports::PortError;

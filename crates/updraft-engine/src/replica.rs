@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use regex::Regex;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
-use updraft_system::{LogSource, LogStream, ProcessState};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use updraft_system::{LogSource, LogStream, ProcessState, Role};
 
 use crate::backoff::{Backoff, STABLE};
 use crate::board::{Board, Gate, Row};
@@ -19,6 +20,12 @@ use crate::wire::Wire;
 
 /// How often a process that boots is asked whether it is ready, at most.
 const BOOT_PROBE_EVERY: Duration = Duration::from_millis(50);
+/// How long the lines of a program that is gone may take to be read.
+const CAPTURED_WITHIN: Duration = Duration::from_secs(2);
+/// How often one that settles is asked, at least.
+const SETTLE_LOOKS: u32 = 8;
+/// From one look to the next, at least.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// How many of its last lines tell why a program ends again and again.
 const LAST_LINES: usize = 5;
 
@@ -34,6 +41,18 @@ pub(crate) struct ReplicaPlan {
     pub(crate) stop: StopSignal,
     pub(crate) grace: Duration,
     pub(crate) gates: Vec<Gate>,
+    pub(crate) proof: Proof,
+    /// The release it is of.
+    pub(crate) release: Option<u64>,
+}
+
+/// What a replica that is not proven yet has to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// How often in a row it must be ready.
+    pub(crate) ready: u32,
+    /// How long it must stay so after that.
+    pub(crate) settle: Duration,
 }
 
 /// When a replica is ready.
@@ -69,6 +88,8 @@ pub(crate) struct Intent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Running,
+    /// Stopped as soon as the requests to it have ended; it gets no more of them.
+    Drained,
     Stopped,
     /// Stopped without asking it first.
     Killed,
@@ -104,6 +125,7 @@ impl Replica {
             match self.live_once().await {
                 Ended::Stopped { killed: by_force } => killed = by_force,
                 Ended::Restart => {}
+                Ended::Failed { reason, .. } if !self.is_proven() => return self.give_up(reason),
                 Ended::Failed { reason, was_stable } => {
                     if was_stable {
                         backoff.reset();
@@ -117,6 +139,20 @@ impl Replica {
             row.detail = None;
         });
         killed
+    }
+
+    fn is_proven(&self) -> bool {
+        self.board.borrow().rows.get(&self.source).is_none_or(|row| row.proven)
+    }
+
+    /// One that has proven nothing is not started again: what it should replace goes on.
+    fn give_up(&self, reason: String) -> bool {
+        self.logs.notice(&self.source, &format!("{reason}; it is not started again"));
+        self.show(|row| {
+            row.state = ProcessState::Stopped;
+            row.detail = Some(reason);
+        });
+        false
     }
 
     fn is_wanted(&self) -> bool {
@@ -152,8 +188,8 @@ impl Replica {
         if let Err(reason) = self.prepare(&plan).await {
             return Ended::Failed { reason, was_stable: false };
         }
-        let mut scope = match self.start(&plan.run).await {
-            Ok(scope) => scope,
+        let (mut scope, captured) = match self.start(&plan.run).await {
+            Ok(started) => started,
             Err(reason) => return Ended::Failed { reason, was_stable: false },
         };
         let started = Instant::now();
@@ -176,11 +212,13 @@ impl Replica {
                 let killed = self.end(&mut scope, &plan, wanted).await;
                 match wanted {
                     Wanted::Running => Ended::Restart,
-                    Wanted::Stopped | Wanted::Killed => Ended::Stopped { killed },
+                    Wanted::Drained | Wanted::Stopped | Wanted::Killed => Ended::Stopped { killed },
                 }
             }
             Err(reason) => {
                 scope.kill().await;
+                // Its last lines tell why, and whoever hears of its end looks at them.
+                drop(timeout(CAPTURED_WITHIN, captured).await);
                 Ended::Failed { reason, was_stable }
             }
         };
@@ -197,7 +235,7 @@ impl Replica {
     /// Runs what must have been done before the first start, such as `initdb`.
     async fn prepare(&self, plan: &ReplicaPlan) -> Result<(), String> {
         for step in &plan.prepare {
-            let mut scope = self.start(step).await?;
+            let (mut scope, _captured) = self.start(step).await?;
             let exit = scope.ended().await;
             scope.kill().await;
             if !exit.is_success() {
@@ -207,28 +245,36 @@ impl Replica {
         Ok(())
     }
 
-    async fn start(&self, command: &CommandPlan) -> Result<Scope, String> {
+    async fn start(&self, command: &CommandPlan) -> Result<(Scope, JoinHandle<()>), String> {
         let label = self.source.to_string();
         let (scope, output) =
             self.scopes.start(&label, command).await.map_err(|error| error.to_string())?;
         self.scopes.news(&scope).iter().for_each(|text| self.logs.notice(&self.source, text));
         // Ends with the program's pipes; an error of a pipe is their end as well.
         let captured = self.logs.capture_both(self.source.clone(), output.stdout, output.stderr);
-        tokio::spawn(captured);
-        Ok(scope)
+        let captured = async { drop(captured.await) };
+        Ok((scope, tokio::spawn(captured)))
     }
 
     /// Ends the program as wanted; returns whether it had to be killed.
     async fn end(&mut self, scope: &mut Scope, plan: &ReplicaPlan, wanted: Wanted) -> bool {
         self.show(|row| row.state = ProcessState::Stopping);
         let mut intent = self.intent.clone();
-        let killed = tokio::select! {
-            biased;
-            () = killed(&mut intent, wanted) => {
-                scope.kill().await;
-                return true;
+        let pid = scope.leader().pid;
+        let in_order = async {
+            if wanted == Wanted::Drained {
+                self.wire.let_go(plan.port, pid, plan.grace).await;
             }
-            killed = scope.stop(plan.stop, plan.grace) => killed,
+            scope.stop(plan.stop, plan.grace).await
+        };
+        let stopped = tokio::select! {
+            biased;
+            () = killed(&mut intent, wanted) => None,
+            killed = in_order => Some(killed),
+        };
+        let Some(killed) = stopped else {
+            scope.kill().await;
+            return true;
         };
         if killed {
             let grace = plan.grace;
@@ -283,7 +329,8 @@ impl Replica {
         let mut turned = false;
         self.board.send_modify(|board| {
             let Some(row) = board.rows.get_mut(&self.source) else { return };
-            let endpoint = |row: &Row| (row.state == ProcessState::Ready).then_some(row.pid);
+            let works = |row: &Row| row.state == ProcessState::Ready && row.role == Role::Serving;
+            let endpoint = |row: &Row| works(row).then_some(row.pid);
             let before = endpoint(row);
             change(row);
             turned = before != endpoint(row);
@@ -330,6 +377,13 @@ impl Health<'_> {
         if let Err(reason) = self.boot().await {
             return reason;
         }
+        self.replica.show(|row| row.booted_in = row.started.map(|started| started.elapsed()));
+        if !self.replica.is_proven() {
+            let proven = self.prove().await;
+            if let Err(reason) = proven {
+                return reason;
+            }
+        }
         self.show(ProcessState::Ready, None);
         tokio::select! {
             never = self.follow_readiness() => never,
@@ -357,6 +411,39 @@ impl Health<'_> {
             () = sleep_until(end) => {}
         }
         Err(format!("not ready within {:?}: {last}", ready.within))
+    }
+
+    /// Waits until it has been ready so often in a row, and has stayed so.
+    async fn prove(&self) -> Result<(), String> {
+        let (proof, ready) = (self.plan.proof, &self.plan.ready);
+        // One that does the work already has nobody beside it who could do it meanwhile.
+        let works = |row: &Row| row.role == Role::Serving;
+        self.replica.show(|row| {
+            if works(row) {
+                row.state = ProcessState::Ready;
+            }
+            row.detail = Some("ready; proves that it stays so".to_owned());
+        });
+        let end = Instant::now() + ready.within + proof.settle;
+        let (mut row, mut last) = (1, String::new());
+        let mut settled = Instant::now() + proof.settle;
+        while row < proof.ready.max(1) || Instant::now() < settled {
+            let is_counted = row < proof.ready.max(1);
+            let every = if is_counted { BOOT_PROBE_EVERY } else { proof.settle / SETTLE_LOOKS };
+            sleep(every.min(ready.every).max(SHORTEST)).await;
+            match self.ask().await {
+                Ok(()) => row = row.saturating_add(1),
+                Err(reason) => (row, last) = (0, reason),
+            }
+            if row <= proof.ready.max(1) {
+                settled = Instant::now() + proof.settle;
+            }
+            if end <= Instant::now() {
+                return Err(format!("did not stay ready for {:?}: {last}", proof.settle));
+            }
+        }
+        self.replica.show(|row| row.proven = true);
+        Ok(())
     }
 
     async fn follow_readiness(&self) -> String {

@@ -22,6 +22,7 @@ use crate::identities::{Certificates, Identities};
 use crate::instrument::Instrument;
 use crate::listener;
 use crate::observe::{EventSink, Format};
+use crate::pool::Target;
 use crate::shared::Shared;
 use crate::snapshot::{self, Entry, Snapshot};
 use crate::taps::{TapError, Taps};
@@ -245,6 +246,18 @@ impl Gateway {
     /// The metrics as Prometheus text.
     pub fn metrics(&self) -> String {
         self.shared.render(Format::Text)
+    }
+
+    /// How many connections to one life of an endpoint are in use still, of one that the
+    /// configuration has no more. Plain TCP and upgraded connections are not counted: they have
+    /// no end of their own.
+    pub fn lingering(&self, address: SocketAddr, incarnation: u64) -> usize {
+        let chosen =
+            |target: &Target| target.address() == address && target.incarnation() == incarnation;
+        let pools = self.threads.iter().map(|thread| &thread.worker.pool);
+        // A request that had chosen it at the moment when it went may have come since.
+        pools.clone().for_each(|pool| pool.retire(|target| !chosen(target)));
+        pools.map(|pool| pool.lingering(chosen)).sum()
     }
 
     /// The certificates that are served now.

@@ -94,6 +94,8 @@ struct Shared<B: RequestBody> {
     /// What holds from now on. A connection goes by what held when it was opened.
     config: ArcSwap<PoolConfig>,
     hosts: Mutex<HashMap<Target, Arc<Host<B>>>>,
+    /// Those that were retired, as long as anything is under way to them.
+    retired: Mutex<Vec<Arc<Host<B>>>>,
     /// Tells the sweeper that there is something again.
     filled: Notify,
     /// Idle HTTP/1 connections of all hosts.
@@ -109,6 +111,7 @@ impl<B: RequestBody> Pool<B> {
         let shared = Arc::new(Shared {
             config: ArcSwap::from_pointee(config),
             hosts: Mutex::new(HashMap::new()),
+            retired: Mutex::default(),
             filled: Notify::new(),
             idle: AtomicUsize::new(0),
             counters: Counters::default(),
@@ -193,6 +196,12 @@ impl<B: RequestBody> Pool<B> {
         self.shared.retire(gone);
     }
 
+    /// How many connections to the retired targets that `chosen` tells are in use still.
+    pub(crate) fn lingering(&self, chosen: impl Fn(&Target) -> bool) -> usize {
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.iter().filter(|host| chosen(&host.target)).map(|host| host.open()).sum()
+    }
+
     /// Open connections to a target.
     pub(crate) fn open(&self, target: &Target) -> usize {
         let host = self.shared.hosts().get(target).cloned();
@@ -239,6 +248,9 @@ impl<B: RequestBody> Shared<B> {
             host.retire(&mut left);
         }
         drop(left);
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extend(hosts);
+        retired.retain(|host| host.open() != 0);
     }
 
     /// Looks after idle connections, as long as there are any.
@@ -273,6 +285,8 @@ impl<B: RequestBody> Drop for Pool<B> {
         self.shared.tasks.close();
         let hosts = self.shared.hosts().drain().map(|(_, host)| host).collect();
         self.shared.retire(hosts);
+        // They hold what holds them.
+        self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

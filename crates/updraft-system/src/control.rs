@@ -33,6 +33,9 @@ pub struct SystemEnd {
 pub struct RestartRequest {
     /// What is started anew.
     pub select: LogSelector,
+    /// Each replica stops before it starts again, also where it need not.
+    #[serde(default)]
+    pub hard: bool,
 }
 
 /// The body of `PUT /v1/resources/{name}`.

@@ -168,6 +168,9 @@ pub struct Process {
     /// The version of the service that it runs; with one, it serves requests beside `web`.
     #[serde(default)]
     pub version: Option<Name>,
+    /// How a new program takes the place of the one that runs.
+    #[serde(default)]
+    pub roll: Roll,
     /// What an audit of it cannot guess.
     #[serde(default)]
     pub audit: Audit,
@@ -185,6 +188,39 @@ impl Process {
     /// process of that name. `None`: it serves none.
     pub fn serves(&self) -> Option<Name> {
         self.version.clone().or_else(|| (self.name == Name::web()).then(Name::web))
+    }
+}
+
+/// How a new program takes the place of the one that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Roll {
+    /// The new starts beside the old, and takes over when it has proven itself.
+    Beside(Beside),
+    /// The old stops before the new starts: there must never be two.
+    Exclusive,
+}
+
+impl Default for Roll {
+    fn default() -> Self {
+        Self::Beside(Beside::default())
+    }
+}
+
+/// How a new program proves itself beside the old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// How many new copies run beside the old ones at once, at least 1.
+    pub surge: u32,
+    /// How often in a row a copy must be ready, at least 1.
+    pub ready: u32,
+    /// How long it must stay ready after that before it takes over.
+    pub settle: Duration,
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self { surge: 1, ready: 3, settle: Duration::from_secs(6) }
     }
 }
 

@@ -18,6 +18,7 @@ mod name;
 mod problem;
 pub mod release;
 mod resource_url;
+mod roll_out;
 mod scaling;
 mod schedule;
 mod status;
@@ -32,15 +33,19 @@ pub use control::{
     TaskRequest,
 };
 pub use graph::{
-    After, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Service,
-    System, Target, Task, TaskTrigger,
+    After, Beside, Build, Liveness, Need, Probe, ProbeKind, Process, Resource, ResourceKind, Roll,
+    Service, System, Target, Task, TaskTrigger,
 };
 pub use image::{BaseImage, ImageSettings};
-pub use log::{LogLine, LogSelector, LogSource, LogStream};
+pub use log::{LogLine, LogSelector, LogSource, LogStream, Slot};
 pub use manifest::{json_schema, parse_manifest, parse_procfile, reference_markdown};
 pub use name::{InvalidName, Name, nearest};
 pub use problem::{Problem, Span};
 pub use resource_url::{InvalidUrl, ResourceUrl, UnfitUrl};
+pub use roll_out::{
+    PlannedProcess, PlannedService, RollOutEnd, RollOutEvent, RollOutOutcome, RollOutPlan,
+    RollOutRequest, RollOutStatus, RollOutStep, ServiceChange, StepState, Way,
+};
 pub use scaling::{
     Auto, CpuTarget, InvalidCpuTarget, LoadStatus, QueueRule, ScaleRequest, ScaleRule,
     ScalingStatus, Stabilize, Steps,

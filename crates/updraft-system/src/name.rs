@@ -59,6 +59,11 @@ impl Name {
         Self("access".to_owned())
     }
 
+    /// What roll-outs go by in the log.
+    pub fn roll_out() -> Self {
+        Self("roll-out".to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfinementStatus, Name};
+use crate::{ConfinementStatus, Name, RollOutStatus, Slot};
 
 /// One replica of one process, or the server behind one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,12 @@ pub struct ProcessStatus {
     pub process: Name,
     /// Which copy, from 1.
     pub replica: u32,
+    /// Which of the copy's two slots it is in.
+    #[serde(default)]
+    pub slot: Slot,
+    /// Its part in a roll-out.
+    #[serde(default)]
+    pub role: Role,
     /// The program's process id while it runs.
     pub pid: Option<u32>,
     /// Its own port.
@@ -46,6 +52,19 @@ pub enum RowKind {
     Service,
     /// The server behind a resource.
     Resource,
+}
+
+/// The part of a replica in a roll-out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It does the work.
+    #[default]
+    Serving,
+    /// It is new, and proves itself beside the one that does the work.
+    Incoming,
+    /// It is old: another has taken over, and it ends when its requests have.
+    Outgoing,
 }
 
 /// Where a process stands.
@@ -87,6 +106,9 @@ pub struct SystemStatus {
     pub detail: Option<String>,
     /// The public addresses, by service.
     pub routes: Vec<Route>,
+    /// The roll-out that goes on, or how the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_out: Option<RollOutStatus>,
 }
 
 /// Where a service is public.

@@ -24,8 +24,8 @@ use updraft_system::mesh::{
 };
 use updraft_system::{
     AttachRequest, ControlProblem, LogLine, LogSelector, Name, ProcessStatus, RestartRequest,
-    ScaleRequest, ScalingStatus, StopRequest, System, SystemEvent, SystemStatus, TERMINAL_PROTOCOL,
-    TaskEvent, TaskRequest, TaskStatus, TerminalRequest,
+    RollOutEvent, RollOutRequest, ScaleRequest, ScalingStatus, StopRequest, System, SystemEvent,
+    SystemStatus, TERMINAL_PROTOCOL, TaskEvent, TaskRequest, TaskStatus, TerminalRequest,
 };
 use url::form_urlencoded;
 
@@ -94,9 +94,21 @@ impl Client {
         self.lines(Method::GET, &path, None::<&()>).await
     }
 
-    pub(crate) async fn restart(&self, select: LogSelector) -> Result<(), ControlError> {
-        let body = RestartRequest { select };
+    pub(crate) async fn restart(
+        &self,
+        select: LogSelector,
+        hard: bool,
+    ) -> Result<(), ControlError> {
+        let body = RestartRequest { select, hard };
         self.send(Method::POST, "/v1/restart", Some(&body)).await.map(drop)
+    }
+
+    /// Rolls out what the manifest and the sources are now.
+    pub(crate) async fn roll_out(
+        &self,
+        request: &RollOutRequest,
+    ) -> Result<Lines<RollOutEvent>, ControlError> {
+        self.lines(Method::POST, "/v1/roll-out", Some(request)).await
     }
 
     pub(crate) async fn scale(

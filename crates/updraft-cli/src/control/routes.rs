@@ -1,6 +1,7 @@
 //! What the control API answers: each route, and each refusal as RFC 9457 has it.
 
 mod mesh;
+mod roll_out;
 mod terminal;
 
 use std::error::Error;
@@ -66,11 +67,12 @@ impl Routes {
         let engine = &self.engine;
         let expected = match (&segments[..], request.method()) {
             (["v1", "system"], &Method::GET) => return json(&engine.status()),
-            (["v1", "graph"], &Method::GET) => return json(engine.system()),
+            (["v1", "graph"], &Method::GET) => return json(&engine.system()),
             (["v1", "processes"], &Method::GET) => return json(&engine.processes()),
             (["v1", "events"], &Method::GET) => return self.events(),
             (["v1", "logs"], &Method::GET) => return self.logs(request.uri().query()),
             (["v1", "restart"], &Method::POST) => return self.restart(request).await,
+            (["v1", "roll-out"], &Method::POST) => return self.roll_out(request).await,
             (["v1", "stop"], &Method::POST) => return self.stop(request).await,
             (["v1", "scale", service, process], &Method::PUT) => {
                 return self.scale(name(service)?, name(process)?, request).await;
@@ -90,7 +92,7 @@ impl Routes {
             (["v1", "scaling" | "tasks"], _) => "GET",
             (["v1", "tasks", _, _, "terminal"], _) => "POST",
             (["v1", "system" | "graph" | "processes" | "events" | "logs"], _) => "GET",
-            (["v1", "restart" | "stop"] | ["v1", "tasks", _, _], _) => "POST",
+            (["v1", "restart" | "roll-out" | "stop"] | ["v1", "tasks", _, _], _) => "POST",
             (["v1", "scale", _, _] | ["v1", "resources", _], _) => "PUT",
             _ => return Err(Refusal::no_route(&path)),
         };
@@ -106,7 +108,7 @@ impl Routes {
     fn logs(self, query: Option<&str>) -> Answer {
         let request = LogRequest::from_query(query.unwrap_or_default(), Timestamp::now())?;
         for selector in &request.select {
-            names::writes(self.engine.system(), selector)?;
+            names::writes(&self.engine.system(), selector)?;
         }
         let query = request.to_engine()?;
         let slot = self.slot()?;
@@ -119,29 +121,29 @@ impl Routes {
     }
 
     async fn restart(self, request: Request<Incoming>) -> Answer {
-        let RestartRequest { select } = body(request).await?;
-        names::runs(self.engine.system(), &select)?;
-        self.engine.restart(&select).await?;
+        let RestartRequest { select, hard } = body(request).await?;
+        names::runs(&self.engine.system(), &select)?;
+        self.engine.restart(&select, hard).await?;
         Ok(done())
     }
 
     async fn scale(self, service: Name, process: Name, request: Request<Incoming>) -> Answer {
         let wish: ScaleRequest = body(request).await?;
-        names::process(self.engine.system(), &service, &process)?;
+        names::process(&self.engine.system(), &service, &process)?;
         self.engine.set_scale(&service, &process, wish).await?;
         Ok(done())
     }
 
     async fn attach(self, resource: Name, request: Request<Incoming>) -> Answer {
         let AttachRequest { url } = body(request).await?;
-        names::resource(self.engine.system(), &resource)?;
+        names::resource(&self.engine.system(), &resource)?;
         self.engine.attach(&resource, url).await?;
         Ok(done())
     }
 
     async fn task(self, service: Name, task: Name, request: Request<Incoming>) -> Answer {
         let TaskRequest { args } = body(request).await?;
-        names::task(self.engine.system(), &service, &task)?;
+        names::task(&self.engine.system(), &service, &task)?;
         let slot = self.slot()?;
         let run = TaskRun { engine: self.engine, service, task, args };
         Ok(stream(LineStream::new(slot, |lines| run.send(lines))))

@@ -24,11 +24,7 @@ fn line(seq: u64, text: impl Into<String>) -> LogLine {
     LogLine {
         seq,
         time: "2026-11-24T10:00:00Z".parse().unwrap(),
-        source: LogSource {
-            service: "orders".parse().unwrap(),
-            process: "web".parse().unwrap(),
-            replica: 1,
-        },
+        source: LogSource::new("orders".parse().unwrap(), "web".parse().unwrap(), 1),
         stream: LogStream::Stdout,
         line: text.into(),
         partial: false,

@@ -7,11 +7,11 @@ fn line(source: &str, stream: LogStream, text: &str) -> LogLine {
     LogLine {
         seq: 7,
         time: "2026-11-24T10:00:00.123456Z".parse().unwrap(),
-        source: LogSource {
-            service: parts[0].parse().unwrap(),
-            process: parts[1].parse().unwrap(),
-            replica: parts[2].parse().unwrap(),
-        },
+        source: LogSource::new(
+            parts[0].parse().unwrap(),
+            parts[1].parse().unwrap(),
+            parts[2].parse().unwrap(),
+        ),
         stream,
         line: text.to_owned(),
         partial: false,

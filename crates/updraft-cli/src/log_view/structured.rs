@@ -62,11 +62,7 @@ mod tests {
 
     #[test]
     fn lines_of_a_table() {
-        let source = LogSource {
-            service: "orders".parse().unwrap(),
-            process: "web".parse().unwrap(),
-            replica: 1,
-        };
+        let source = LogSource::new("orders".parse().unwrap(), "web".parse().unwrap(), 1);
         for (text, expected) in [
             (
                 r#"{"time":"2026-11-24T10:00:00Z","level":"info","message":"order placed","service":"orders","process":"web","id":7,"sku":"tea","note":"two words"}"#,

@@ -18,6 +18,7 @@ pub(crate) mod promote;
 pub(crate) mod ps;
 pub(crate) mod release;
 pub(crate) mod restart;
+pub(crate) mod roll_out;
 pub(crate) mod rollback;
 pub(crate) mod scale;
 pub(crate) mod schema;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use updraft_system::{ProcessState, ProcessStatus, RowKind};
+use updraft_system::{
+    LogSource, ProcessState, ProcessStatus, Role, RollOutOutcome, RollOutStatus, RowKind,
+};
 
 use crate::failure::Outcome;
 use crate::global::Global;
@@ -49,8 +51,19 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> Outcome {
         output::result(confinement::table(&rows))?;
     } else {
         output::result(table(&rows))?;
+        if let Some(client) = &client
+            && let Some(roll_out) = client.system().await?.roll_out
+            && is_news(&roll_out)
+        {
+            output::say(roll_out.detail);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether it is worth a word: that all went well is not.
+fn is_news(roll_out: &RollOutStatus) -> bool {
+    !matches!(roll_out.outcome, Some(RollOutOutcome::Done | RollOutOutcome::Unchanged))
 }
 
 fn table(rows: &[ProcessStatus]) -> String {
@@ -64,7 +77,11 @@ fn table(rows: &[ProcessStatus]) -> String {
 fn cells(row: &ProcessStatus) -> [Cell; 7] {
     let dash = || "-".to_owned();
     let name = match row.kind {
-        RowKind::Service => format!("{}.{}.{}", row.service, row.process, row.replica),
+        RowKind::Service => {
+            let (service, process) = (row.service.clone(), row.process.clone());
+            LogSource { slot: row.slot, ..LogSource::new(service, process, row.replica) }
+                .to_string()
+        }
         RowKind::Resource => row.service.to_string(),
     };
     let port = row.port.map(|port| format!("127.0.0.1:{port}"));
@@ -75,8 +92,20 @@ fn cells(row: &ProcessStatus) -> [Cell; 7] {
         row.url.clone().or(port).unwrap_or_else(dash).into(),
         row.restarts.to_string().into(),
         row.pid.map_or_else(dash, |_| quantity::span(row.uptime_s)).into(),
-        row.detail.clone().or_else(|| row.last_exit.clone()).unwrap_or_default().into(),
+        note(row).into(),
     ]
+}
+
+fn note(row: &ProcessStatus) -> String {
+    let part = match row.role {
+        Role::Serving => "",
+        Role::Incoming => "new",
+        Role::Outgoing => "old",
+    };
+    let detail = row.detail.clone().or_else(|| row.last_exit.clone()).unwrap_or_default();
+    let parts = [part, &detail];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(": ")
 }
 
 fn state_in_words(state: ProcessState) -> &'static str {
@@ -104,6 +133,8 @@ fn colour(state: ProcessState) -> Style {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use updraft_system::Slot;
+
     use super::*;
 
     pub(crate) fn row(service: &str, process: &str, state: ProcessState) -> ProcessStatus {
@@ -112,6 +143,8 @@ pub(crate) mod tests {
             service: service.parse().unwrap(),
             process: process.parse().unwrap(),
             replica: 1,
+            slot: Slot::A,
+            role: Role::Serving,
             pid: Some(4711),
             port: Some(20_001),
             url: None,
@@ -138,6 +171,12 @@ pub(crate) mod tests {
                 pid: None,
                 last_exit: Some("killed by SIGSEGV".to_owned()),
                 ..row("orders", "worker", ProcessState::CrashLoop)
+            },
+            ProcessStatus {
+                slot: Slot::B,
+                role: Role::Incoming,
+                detail: Some("ready; proves that it stays so".to_owned()),
+                ..row("orders", "web", ProcessState::Starting)
             },
             ProcessStatus { kind: RowKind::Resource, ..row("db", "server", ProcessState::Ready) },
         ];

@@ -189,7 +189,12 @@ impl CargoBuild {
         self.programs.extend(artifact.executable);
     }
 
-    pub(super) fn finish(self, service: &Name, store: &Path) -> Result<Built, BuildError> {
+    pub(super) fn finish(
+        self,
+        service: &Name,
+        store: &Path,
+        spared: &[PathBuf],
+    ) -> Result<Built, BuildError> {
         if self.programs.is_empty() {
             return Err(BuildError::NoProgram { service: service.clone() });
         }
@@ -216,7 +221,7 @@ impl CargoBuild {
             None => None,
         };
         let kept: Vec<&Staged> = [&staged].into_iter().chain(&previous).collect();
-        Staged::keep_only(store, &kept).map_err(not_kept(service))?;
+        Staged::keep_only(store, &kept, spared).map_err(not_kept(service))?;
         let cargo = CargoStamp { packages, files, staged, previous };
         let stamp = Stamp { inputs: known, cargo: Some(cargo) };
         stamp.write(store).map_err(not_kept(service))?;

@@ -78,6 +78,8 @@ pub struct RunningBuild {
     store: PathBuf,
     transcript: Transcript,
     method: Method,
+    /// Folders of programs that run still.
+    spared: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -249,6 +251,7 @@ impl Source<'_> {
             store: self.store.to_owned(),
             transcript: Transcript::default(),
             method,
+            spared: Vec::new(),
         }))
     }
 
@@ -275,6 +278,11 @@ impl RunningBuild {
             exit: exit.to_string(),
             output: self.transcript.into_text(),
         }
+    }
+
+    /// Programs that earlier builds have put into these folders run still, and stay.
+    pub fn spare(&mut self, in_use: &[PathBuf]) {
+        self.spared = in_use.to_vec();
     }
 
     /// What to run.
@@ -306,7 +314,7 @@ impl RunningBuild {
             });
         }
         match self.method {
-            Method::Cargo(build) => build.finish(&self.service, &self.store),
+            Method::Cargo(build) => build.finish(&self.service, &self.store, &self.spared),
             Method::Command(build) => build.finish(&self.service, &self.store, self.transcript),
         }
     }

@@ -109,8 +109,13 @@ impl Staged {
         Self::of(&programs).is_ok_and(|(staged, _)| staged == *self)
     }
 
-    /// Removes all programs but these. One that runs goes on; its file is only unnamed.
-    pub(super) fn keep_only(store: &Path, kept: &[&Self]) -> Result<(), StoreError> {
+    /// Removes all programs but these and those in the folders `spared`. One that runs goes on;
+    /// its file is only unnamed.
+    pub(super) fn keep_only(
+        store: &Path,
+        kept: &[&Self],
+        spared: &[PathBuf],
+    ) -> Result<(), StoreError> {
         let names: Vec<String> = kept.iter().map(|staged| staged.folder_name()).collect();
         let failed = |source| StoreError { path: store.display().to_string(), source };
         for entry in fs::read_dir(store).map_err(failed)? {
@@ -119,7 +124,8 @@ impl Staged {
             let Some(name) = name.to_str().filter(|name| name.starts_with("bin-")) else {
                 continue;
             };
-            if !names.iter().any(|kept| kept == name) {
+            let is_spared = spared.contains(&entry.path());
+            if !is_spared && !names.iter().any(|kept| kept == name) {
                 remove_all(&entry.path()).map_err(failed)?;
             }
         }

@@ -1,28 +1,41 @@
 //! The start of a run: builds, then resources, then tasks and processes.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskCause, TaskTrigger};
 
 use super::error::chain;
 use super::plans::{gates, server, source};
-use super::{Run, StopOptions, order};
+use super::{Run, RunTarget, StopOptions, order};
 use crate::board::Stage;
 use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
 use crate::replica::ReplicaPlan;
 use crate::schedule::Cause;
 use crate::scope::{Exit, Output};
 
+/// How builds are made.
+#[derive(Clone, Copy)]
+pub(super) struct Building<'a> {
+    /// Folders of programs that run, and stay where they are.
+    pub(super) in_use: &'a [PathBuf],
+    /// A build that still runs then is cut off; `None`: never.
+    pub(super) deadline: Option<Instant>,
+    /// Hears how far it has come.
+    pub(super) tell: &'a (dyn Fn(String) + Send + Sync),
+}
+
 /// Brings the system up. When it cannot be brought up, nothing half remains.
 pub(super) async fn boot(run: Arc<Run>) {
     // A stop waits for it, so it finds all that was launched.
     let _first_command = run.commands.lock().await;
-    let built = run.build_all().await;
+    let built = if run.builds { run.build_first().await } else { Ok(()) };
     match built {
         // Told to stop meanwhile, which may be why a build did not end well.
         _ if run.stop.borrow().is_some() => {}
@@ -42,20 +55,33 @@ impl Run {
         });
     }
 
+    /// Builds the target that the run begins with.
+    async fn build_first(&self) -> Result<(), String> {
+        let mut target = RunTarget::clone(&self.target());
+        let tell = |progress: String| self.set_stage(Stage::Building(progress));
+        let building = Building { in_use: &[], deadline: None, tell: &tell };
+        self.build_all(&mut target, building).await?;
+        self.set_target(Arc::new(target));
+        Ok(())
+    }
+
     /// Builds one service after another: what they share is built once, and a machine
     /// is busy with one compiler.
-    async fn build_all(&self) -> Result<(), String> {
-        for name in order::start_order(&self.system) {
-            let Some(service) = self.system.services.get(&name) else { continue };
-            self.set_stage(Stage::Building(format!("{name}: looking for changes")));
-            let built = self.build(service).await;
-            let built = built?;
-            self.held().paths.insert(name, built.path_prefix);
+    pub(super) async fn build_all(
+        &self,
+        target: &mut RunTarget,
+        how: Building<'_>,
+    ) -> Result<(), String> {
+        for name in order::start_order(&target.system) {
+            let Some(service) = target.system.services.get(&name).cloned() else { continue };
+            (how.tell)(format!("{name}: looking for changes"));
+            let built = self.build(&service, how).await?;
+            target.set_built(&name, built);
         }
         Ok(())
     }
 
-    async fn build(&self, service: &Service) -> Result<Built, String> {
+    async fn build(&self, service: &Service, how: Building<'_>) -> Result<Built, String> {
         let (owned, directory) = (service.clone(), self.directory.clone());
         let store = self.state.builds().join(service.name.as_str());
         let step = tokio::task::spawn_blocking(move || {
@@ -64,29 +90,38 @@ impl Run {
         });
         match step.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))? {
             BuildStep::Skip(built) => Ok(built),
-            BuildStep::Run(building) => self.run_build(&service.name, *building).await,
+            BuildStep::Run(mut building) => {
+                building.spare(how.in_use);
+                self.run_build(&service.name, *building, how).await
+            }
         }
     }
 
-    async fn run_build(&self, service: &Name, mut building: RunningBuild) -> Result<Built, String> {
-        let log = LogSource { service: service.clone(), process: Name::build(), replica: 1 };
+    async fn run_build(
+        &self,
+        service: &Name,
+        mut building: RunningBuild,
+        how: Building<'_>,
+    ) -> Result<Built, String> {
+        let log = LogSource::new(service.clone(), Name::build(), 1);
         let started = self.scopes.start(&log.to_string(), building.command()).await;
         let (mut scope, output) = started.map_err(|error| chain(&error))?;
         let (pipes, mut lines) = read_lines(output);
         let ended = async {
             while let Some((stream, line)) = lines.recv().await {
-                self.observe(&log, &mut building, stream, &line);
+                self.observe(&log, &mut building, (stream, &line), how);
             }
         };
         tokio::select! {
             () = ended => {}
             _ = scope.ended() => {}
             () = self.told_to_stop() => {}
+            () = is_over(how.deadline) => {}
         }
         // What a build has left running, such as a compiler's server, holds the pipes open.
         scope.kill().await;
         while let Some((stream, line)) = lines.recv().await {
-            self.observe(&log, &mut building, stream, &line);
+            self.observe(&log, &mut building, (stream, &line), how);
         }
         drop(pipes.await);
         let exit = scope.ended().await;
@@ -95,11 +130,17 @@ impl Run {
     }
 
     /// Takes one line of a build's output; the log gets what is for people.
-    fn observe(&self, log: &LogSource, building: &mut RunningBuild, stream: LogStream, line: &str) {
+    fn observe(
+        &self,
+        log: &LogSource,
+        building: &mut RunningBuild,
+        (stream, line): (LogStream, &str),
+        how: Building<'_>,
+    ) {
         match building.observe(stream, line) {
             Some(Progress::Line(line)) => self.logs.notice(log, &line),
             Some(Progress::Step { text, .. }) => {
-                self.set_stage(Stage::Building(format!("{}: {text}", log.service)));
+                (how.tell)(format!("{}: {text}", log.service));
             }
             None => {}
         }
@@ -132,14 +173,15 @@ impl Run {
 
     fn planned_processes(&self) -> Vec<(LogSource, RowKind, ReplicaPlan)> {
         let mut planned = Vec::new();
-        for service in self.system.services.values() {
+        let target = self.target();
+        for service in target.system.services.values() {
             for process in service.processes.values() {
                 for replica in 1..=process.scale {
                     let source = source(service, process, replica);
                     let port = self.held().reservations.get(&source.to_string()).map(|r| r.port);
                     // Reserved before anything started.
                     let Some(port) = port else { continue };
-                    let plan = self.process_plan(service, process, replica, port);
+                    let plan = self.process_plan(&target, service, process, replica, port);
                     planned.push((source, RowKind::Service, plan));
                 }
             }
@@ -148,7 +190,7 @@ impl Run {
     }
 
     fn launch_releases(self: &Arc<Self>) {
-        for service in self.system.services.values() {
+        for service in self.target().system.services.values() {
             let release = |task: &&Task| task.when == TaskTrigger::Release;
             let tasks: Vec<Task> = service.tasks.values().filter(release).cloned().collect();
             if !tasks.is_empty() {
@@ -179,6 +221,14 @@ impl Run {
                 return self.fail(format!("task {}.{} failed: {reason}", service.name, task.name));
             }
         }
+    }
+}
+
+/// Resolves at the deadline, where there is one.
+async fn is_over(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

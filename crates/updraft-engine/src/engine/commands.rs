@@ -13,7 +13,7 @@ use updraft_system::{
 
 use super::error::chain;
 use super::plans::{server, source};
-use super::{CommandError, Engine, REPLICAS_MAX, Run};
+use super::{CommandError, Engine, REPLICAS_MAX, Run, RunTarget};
 use crate::board::Stage;
 use crate::environment;
 use crate::scope::{Exit, StopSignal};
@@ -23,26 +23,6 @@ use crate::wire;
 const TASK_GRACE: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Restarts the chosen replicas, one after another: each is ready before the next
-    /// is touched.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`] when nothing is chosen or one does not become ready.
-    pub async fn restart(&self, selector: &LogSelector) -> Result<(), CommandError> {
-        let run = &self.0;
-        let _one_at_a_time = run.turn().await?;
-        let chosen: Vec<LogSource> =
-            run.held().replicas.keys().filter(|source| selector.matches(source)).cloned().collect();
-        if chosen.is_empty() {
-            return Err(run.unknown_replica(selector));
-        }
-        for source in &chosen {
-            run.restart_one(source).await?;
-        }
-        Ok(())
-    }
-
     /// Runs `replicas` copies of a process from now on. Returns when new ones are ready
     /// and surplus ones are gone.
     ///
@@ -75,11 +55,12 @@ impl Engine {
     pub async fn attach(&self, resource: &Name, url: Option<String>) -> Result<(), CommandError> {
         let run = &self.0;
         let _one_at_a_time = run.turn().await?;
+        let system = &run.target().system;
         let addresses = || -> Vec<_> {
-            run.system.services.values().map(|service| run.addresses(service)).collect()
+            system.services.values().map(|service| run.addresses(service)).collect()
         };
         let before = addresses();
-        let resources = &run.system.resources;
+        let resources = &system.resources;
         let known = resources
             .get(resource)
             .ok_or_else(|| unknown("resource", resource.to_string(), resources.keys(), resource))?;
@@ -91,7 +72,7 @@ impl Engine {
         let behind = wire::behind(&run.held().resources);
         run.wire.set_resources(behind)?;
         let changed = before.into_iter().zip(addresses());
-        for (service, (before, after)) in run.system.services.values().zip(changed) {
+        for (service, (before, after)) in system.services.values().zip(changed) {
             if before != after {
                 run.refresh_service(service).await?;
             }
@@ -112,7 +93,7 @@ impl Engine {
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let (service, task) = run.task_of_service(service, task)?;
+        let (service, task) = &run.task_of_service(service, task)?;
         let by_hand = Cause { cause: TaskCause::Hand, due: None };
         run.recorded(service, task, by_hand, run.task(service, task, arguments)).await
     }
@@ -127,21 +108,23 @@ impl Run {
         process: &Name,
         replicas: u32,
     ) -> Result<Vec<LogSource>, CommandError> {
-        let (service, process) = self.process(service, process)?;
+        let (service, process) = &self.process(service, process)?;
         if REPLICAS_MAX < replicas {
             return Err(CommandError::TooMany(replicas));
         }
         let mut ports = Vec::new();
         for replica in 1..=replicas {
             let source = source(service, process, replica);
-            if !self.held().replicas.contains_key(&source) {
+            let runs = self.held().copies_of(&source).next().is_some();
+            if !runs {
                 let port = self.held().port(&source.to_string())?;
                 ports.push((source, port));
             }
         }
+        let target = self.target();
         let mut started = Vec::new();
         for (source, port) in ports {
-            let plan = self.process_plan(service, process, source.replica, port);
+            let plan = self.process_plan(&target, service, process, source.replica, port);
             self.enlist(&source, RowKind::Service, &plan);
             self.launch(source.clone(), plan);
             started.push(source);
@@ -163,9 +146,9 @@ impl Run {
         &self,
         service: &Name,
         process: &Name,
-    ) -> Result<(&Service, &Process), CommandError> {
+    ) -> Result<(Service, Process), CommandError> {
         let service = self.service(service)?;
-        let found = service.processes.get(process).ok_or_else(|| {
+        let found = service.processes.get(process).cloned().ok_or_else(|| {
             let name = format!("{}.{process}", service.name);
             unknown("process", name, service.processes.keys(), process)
         })?;
@@ -185,9 +168,9 @@ impl Run {
         &self,
         service: &Name,
         task: &Name,
-    ) -> Result<(&Service, &Task), CommandError> {
+    ) -> Result<(Service, Task), CommandError> {
         let service = self.service(service)?;
-        let found = service.tasks.get(task).ok_or_else(|| {
+        let found = service.tasks.get(task).cloned().ok_or_else(|| {
             unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
         })?;
         Ok((service, found))
@@ -201,14 +184,13 @@ impl Run {
         }
     }
 
-    pub(super) fn service(&self, name: &Name) -> Result<&Service, CommandError> {
-        let services = &self.system.services;
-        services
-            .get(name)
-            .ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
+    pub(super) fn service(&self, name: &Name) -> Result<Service, CommandError> {
+        let services = &self.target().system.services;
+        let known = services.get(name).cloned();
+        known.ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
     }
 
-    fn unknown_replica(&self, selector: &LogSelector) -> CommandError {
+    pub(super) fn unknown_replica(&self, selector: &LogSelector) -> CommandError {
         let held = self.held();
         let services = held.replicas.keys().map(|source| &source.service);
         let processes = held.replicas.keys().filter(|source| source.service == selector.service);
@@ -221,7 +203,7 @@ impl Run {
         }
     }
 
-    async fn restart_one(&self, source: &LogSource) -> Result<(), CommandError> {
+    pub(super) async fn restart_one(&self, source: &LogSource) -> Result<(), CommandError> {
         let before = self.board.borrow().rows.get(source).and_then(|row| row.pid);
         if let Some(running) = self.held().replicas.get(source) {
             running.intent.send_modify(|intent| intent.generation += 1);
@@ -230,7 +212,7 @@ impl Run {
     }
 
     /// Waits until a replica is ready as another process than `before`.
-    async fn becomes_ready(
+    pub(super) async fn becomes_ready(
         &self,
         source: &LogSource,
         before: Option<u32>,
@@ -255,24 +237,30 @@ impl Run {
     }
 
     fn forget(&self, sources: &[LogSource]) {
-        self.board.send_modify(|board| {
-            sources.iter().for_each(|source| drop(board.rows.remove(source)));
-        });
-        self.sync_wire();
+        self.forget_rows(sources);
         let mut held = self.held();
         for source in sources {
             held.reservations.remove(&source.to_string());
         }
     }
 
+    /// The same for those whose ports will be needed again.
+    pub(super) fn forget_rows(&self, sources: &[LogSource]) {
+        self.board.send_modify(|board| {
+            sources.iter().for_each(|source| drop(board.rows.remove(source)));
+        });
+        self.sync_wire();
+    }
+
     /// Plans all resources anew; starts and ends their servers accordingly.
     async fn refresh_resources(&self) -> Result<(), CommandError> {
         let mut reasons = Vec::new();
-        self.held().plan_resources(&self.system, &self.state, &self.programs, &mut reasons);
+        let system = &self.target().system;
+        self.held().plan_resources(system, &self.state, &self.programs, &mut reasons);
         if let Some(reason) = reasons.first() {
             return Err(CommandError::Resource(chain(reason)));
         }
-        for name in self.system.resources.keys() {
+        for name in system.resources.keys() {
             let plan = self.held().resources.get(name).and_then(|plan| plan.server.clone());
             let running: Vec<LogSource> = {
                 let held = self.held();
@@ -303,9 +291,10 @@ impl Run {
             let own = held.replicas.iter().filter(|(source, _)| source.service == service.name);
             own.map(|(source, running)| (source.clone(), running.plan.borrow().port)).collect()
         };
+        let target = self.target();
         for (source, port) in replicas {
             let Some(process) = service.processes.get(&source.process) else { continue };
-            let plan = self.process_plan(service, process, source.replica, port);
+            let plan = self.process_plan(&target, service, process, source.replica, port);
             if let Some(running) = self.held().replicas.get(&source) {
                 running.plan.send_replace(Arc::new(plan));
             }
@@ -321,14 +310,24 @@ impl Run {
         task: &Task,
         arguments: Vec<String>,
     ) -> Result<Exit, CommandError> {
+        self.task_of(&self.target(), service, task, arguments).await
+    }
+
+    /// The same of another target than the one that runs.
+    pub(super) async fn task_of(
+        &self,
+        target: &RunTarget,
+        service: &Service,
+        task: &Task,
+        arguments: Vec<String>,
+    ) -> Result<Exit, CommandError> {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         // The end of the run waits for it.
         let _ongoing = self.tasks.read().await;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let log =
-            LogSource { service: service.name.clone(), process: task.name.clone(), replica: 1 };
+        let log = LogSource::new(service.name.clone(), task.name.clone(), 1);
         let argv = environment::argv_with(&task.run, arguments);
-        let command = self.command(service, &task.name, 1, None, argv);
+        let command = self.command(target, service, &task.name, 1, None, argv);
         let label = format!("{}.{}.task-{count}", service.name, task.name);
         let (mut scope, output) = self.scopes.start(&label, &command).await?;
         self.scopes.news(&scope).iter().for_each(|text| self.logs.notice(&log, text));

@@ -158,6 +158,18 @@ pub enum CommandError {
     /// What runs cannot be kept for the next start.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// What is to be rolled out cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Nothing could be built of what is to be rolled out.
+    #[error("{0}; what runs goes on as before")]
+    Build(String),
+    /// A roll-out cannot do this.
+    #[error("a roll-out cannot do this: {}", .0.join("; "))]
+    CannotRollOut(Vec<String>),
+    /// The time for a roll-out was over before it had begun.
+    #[error("the deadline of {0:?} was over before anything was replaced")]
+    TooLate(std::time::Duration),
     /// A version that no process serves.
     #[error("`{service}` has no version `{version}`; it has {known}")]
     NoVersion {
@@ -187,8 +199,14 @@ impl CommandError {
             | Self::Gateway(_)
             | Self::Tap(_)
             | Self::Authority(_)
+            | Self::CannotRollOut(_)
             | Self::NoVersion { .. } => ErrorClass::Usage,
-            Self::NotNow(_) | Self::NotReady { .. } | Self::Scope(_) => ErrorClass::Finding,
+            Self::Start(error) => error.class(),
+            Self::NotNow(_)
+            | Self::NotReady { .. }
+            | Self::Scope(_)
+            | Self::Build(_)
+            | Self::TooLate(_) => ErrorClass::Finding,
             Self::Resource(_) | Self::Port(_) | Self::Memory(_) => ErrorClass::Environment,
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct WireLog {
 
 impl WireLog {
     pub(super) fn new(logs: LogStore) -> Self {
-        let source = LogSource { service: Name::gateway(), process: Name::access(), replica: 1 };
+        let source = LogSource::new(Name::gateway(), Name::access(), 1);
         Self { logs, source }
     }
 }
@@ -53,7 +53,7 @@ impl Run {
     }
 
     fn tell_wire(&self, text: &str) {
-        let source = LogSource { service: Name::gateway(), process: Name::server(), replica: 1 };
+        let source = LogSource::new(Name::gateway(), Name::server(), 1);
         self.logs.notice(&source, text);
     }
 }
@@ -129,7 +129,7 @@ impl Engine {
     /// Gets new certificates for all services, or for one.
     pub fn rotate(&self, only: Option<&Name>) -> Result<(), CommandError> {
         if let Some(service) = only {
-            self.0.service(service)?;
+            drop(self.0.service(service)?);
         }
         self.0.wire.with(|gateway| gateway.rotate(only)).ok_or(CommandError::NotNow("stopping"))
     }
@@ -151,7 +151,7 @@ impl Engine {
     ///
     /// [`CommandError`] when there is no such service, or its key is not proven.
     pub fn issue(&self, request: &IdentityRequest) -> Result<IdentityResponse, CommandError> {
-        self.0.service(&request.service)?;
+        drop(self.0.service(&request.service)?);
         let response = self.0.authority.issuer().answer(request)?;
         self.keep_authority();
         Ok(response)

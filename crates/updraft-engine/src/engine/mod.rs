@@ -7,13 +7,15 @@ mod error;
 mod mesh;
 mod order;
 mod plans;
+mod roll_out;
 mod scaling;
 mod stop;
+mod target;
 mod tasks;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -35,7 +37,9 @@ use crate::wire::{self, KeptAuthority, Wire};
 
 use error::Reason;
 pub use error::{CommandError, ErrorClass, StartError};
+pub use roll_out::{RollOut, RollOutOptions};
 pub use stop::{StopOptions, StopReport};
+pub use target::{RunTarget, ServiceTarget, Source};
 pub use tasks::TerminalInput;
 
 /// Most copies of one process.
@@ -63,14 +67,18 @@ pub struct Engine(Arc<Run>);
 pub struct Changes(watch::Receiver<Board>);
 
 struct Run {
-    system: System,
+    name: Name,
+    /// What runs, as a whole: replaced by a roll-out.
+    target: Mutex<Arc<RunTarget>>,
+    /// Whether the first target is to be built.
+    builds: bool,
+    only: Vec<Name>,
     directory: PathBuf,
     state: StateDir,
     /// Given back when the run has ended.
     lock: Mutex<Option<StateLock>>,
     scopes: Scopes,
     logs: LogStore,
-    config: BTreeMap<Name, BTreeMap<String, String>>,
     programs: Programs,
     board: watch::Sender<Board>,
     wire: Wire,
@@ -82,6 +90,8 @@ struct Run {
     book: TaskBook,
     /// What is known of the scaling by rule.
     scaling: scaler::Book,
+    /// So do roll-outs, which build before it is their turn.
+    roll_outs: tokio::sync::Mutex<()>,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
     memory: Mutex<Memory>,
@@ -95,8 +105,6 @@ struct Held {
     reservations: BTreeMap<String, Reservation>,
     attachments: Attachments,
     resources: BTreeMap<Name, ResourcePlan>,
-    /// Folders with each service's built programs.
-    paths: BTreeMap<Name, Vec<PathBuf>>,
     replicas: BTreeMap<LogSource, Running>,
 }
 
@@ -109,31 +117,27 @@ struct Running {
 }
 
 impl Engine {
-    /// Starts a system whose manifest is in `directory`. Everything that can be refused
-    /// is refused here, before anything starts; then building and starting go on behind
-    /// the handle.
+    /// Starts what `source` says of the system whose manifest is in `directory`. Everything
+    /// that can be refused is refused here, before anything starts; then building and starting
+    /// go on behind the handle.
     ///
     /// # Errors
     ///
     /// [`StartError`] with all reasons together.
     pub async fn start(
-        system: System,
+        source: Source,
         directory: PathBuf,
         state: StateDir,
         lock: StateLock,
         options: Options,
     ) -> Result<Self, StartError> {
-        let mut reasons: Vec<Reason> = options
-            .only
-            .iter()
-            .filter(|name| !system.services.contains_key(*name))
-            .map(|name| Reason::NoService(name.to_string()))
-            .collect();
-        let system = order::closure(&system, &options.only);
-        let system = options.remember.iter().fold(system, |system, run| run.scaled(system));
-        let config = environment::configure(&system, &directory)
-            .map_err(|error| reasons.push(error.into()))
-            .unwrap_or_default();
+        let mut reasons = Vec::new();
+        let builds = matches!(source, Source::Tree { .. });
+        let mut target = whole(source, &options.only, &mut reasons);
+        if let Some(remembered) = &options.remember {
+            target.system = remembered.scaled(target.system);
+        }
+        let system = target.system.clone();
         let programs = Programs::of_this_machine();
         let held = Held::reserve(&system, &state, &programs, options.new_ports, &mut reasons);
         let (Some(held), true) = (held, reasons.is_empty()) else {
@@ -168,16 +172,19 @@ impl Engine {
             commands: tokio::sync::Mutex::default(),
             book,
             scaling: scaler::Book::default(),
+            roll_outs: tokio::sync::Mutex::default(),
             tasks: tokio::sync::RwLock::default(),
             stop: watch::Sender::new(None),
             finished: watch::Sender::new(None),
             lock: Mutex::new(Some(lock)),
-            system,
+            name: system.name,
+            target: Mutex::new(Arc::new(target)),
+            builds,
+            only: options.only,
             directory,
             state,
             scopes,
             logs,
-            config,
             programs,
         });
         tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
@@ -189,21 +196,28 @@ impl Engine {
     }
 
     /// The graph that runs.
-    pub fn system(&self) -> &System {
-        &self.0.system
+    pub fn system(&self) -> System {
+        self.0.target().system.clone()
+    }
+
+    /// The folder of the manifest.
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
     }
 
     /// The system as a whole.
     pub fn status(&self) -> SystemStatus {
         let (state, detail) = self.0.board.borrow().system_state();
+        let roll_out = self.0.board.borrow().roll_out.clone();
         SystemStatus {
-            name: self.0.system.name.clone(),
+            name: self.0.name.clone(),
             directory: self.0.directory.display().to_string(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state,
             detail,
             routes: self.0.routes(),
+            roll_out,
         }
     }
 
@@ -245,7 +259,7 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Engine").field(&self.0.system.name).finish_non_exhaustive()
+        f.debug_tuple("Engine").field(&self.0.name).finish_non_exhaustive()
     }
 }
 
@@ -274,7 +288,16 @@ impl Run {
             let url = format!("http://127.0.0.1:{port}{path}");
             Some(Route { service: service.name.clone(), url })
         };
-        self.system.services.values().filter_map(route).collect()
+        self.target().system.services.values().filter_map(route).collect()
+    }
+
+    /// What runs now.
+    fn target(&self) -> Arc<RunTarget> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_target(&self, target: Arc<RunTarget>) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
     }
 
     fn set_stage(&self, stage: Stage) {
@@ -290,6 +313,29 @@ impl Run {
     async fn told_to_stop(&self) {
         // The sender lives in `self`.
         drop(self.stop.subscribe().wait_for(Option::is_some).await);
+    }
+}
+
+/// What `source` says of `only` and what they need; what cannot be had goes to `reasons`.
+fn whole(source: Source, only: &[Name], reasons: &mut Vec<Reason>) -> RunTarget {
+    let known = match &source {
+        Source::Tree { system, .. } => system,
+        Source::Made(target) => &target.system,
+    };
+    let unknown = only.iter().filter(|name| !known.services.contains_key(*name));
+    reasons.extend(unknown.map(|name| Reason::NoService(name.to_string())));
+    match source {
+        Source::Tree { system, directory } => {
+            let system = order::closure(&system, only);
+            let config = environment::configure(&system, &directory)
+                .map_err(|error| reasons.push(error.into()))
+                .unwrap_or_default();
+            RunTarget::unbuilt(system, &directory, config)
+        }
+        Source::Made(RunTarget { system, parts }) => {
+            let system = order::closure(&system, only);
+            RunTarget { system, parts }
+        }
     }
 }
 
@@ -309,7 +355,6 @@ impl Held {
             reservations: BTreeMap::new(),
             attachments,
             resources: BTreeMap::new(),
-            paths: BTreeMap::new(),
             replicas: BTreeMap::new(),
         };
         let mut owners = wire::owners(system);
@@ -355,6 +400,11 @@ impl Held {
                 Err(reason) => reasons.push(reason),
             }
         }
+    }
+
+    /// The copy of a process that does the work, in whichever slot, or comes or goes.
+    fn copies_of(&self, source: &LogSource) -> impl Iterator<Item = &LogSource> {
+        self.replicas.keys().filter(|it| it.is_same_copy(source))
     }
 
     /// The ports that are reserved now.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use regex::Regex;
 use tokio::sync::watch;
 use updraft_system::{
-    LogSource, Name, Probe, ProbeKind, Process, ProcessState, RowKind, Service, TaskTrigger,
+    LogSource, Name, Probe, ProbeKind, Process, ProcessState, Role, RowKind, Service, TaskTrigger,
 };
 
-use super::{Run, Running};
+use super::{Run, RunTarget, Running};
 use crate::board::{Gate, Row};
 use crate::environment::{self, Environment};
-use crate::replica::{Intent, Readiness, Replica, ReplicaPlan, Sign, Wanted};
+use crate::replica::{Intent, Proof, Readiness, Replica, ReplicaPlan, Sign, Wanted};
 use crate::resource::ServerPlan;
 use crate::scope::{CommandPlan, StopSignal};
 
@@ -25,7 +25,7 @@ const SERVER_EVERY: Duration = Duration::from_secs(2);
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn source(service: &Service, process: &Process, replica: u32) -> LogSource {
-    LogSource { service: service.name.clone(), process: process.name.clone(), replica }
+    LogSource::new(service.name.clone(), process.name.clone(), replica)
 }
 
 impl Run {
@@ -48,6 +48,7 @@ impl Run {
     /// What a process or task of a service runs.
     pub(super) fn command(
         &self,
+        target: &RunTarget,
         service: &Service,
         process: &Name,
         replica: u32,
@@ -55,22 +56,23 @@ impl Run {
         argv: Vec<String>,
     ) -> CommandPlan {
         let addresses = self.addresses(service);
-        let nothing = BTreeMap::new();
+        let part = target.part(&service.name);
         let environment = Environment {
-            system: &self.system,
+            system: &target.system,
             service,
-            config: self.config.get(&service.name).unwrap_or(&nothing),
-            path_prefix: &self.held().paths.get(&service.name).cloned().unwrap_or_default(),
+            config: &part.config,
+            path_prefix: &part.paths,
             addresses: &addresses,
         };
         let env = environment.of(process, replica, port);
         let confinement = Some(self.confinement(service, process));
-        CommandPlan { argv, env, cwd: self.directory.join(&service.path), confinement }
+        CommandPlan { argv, env, cwd: part.directory, confinement }
     }
 
     /// What one replica of a process runs, at its reserved port.
     pub(super) fn process_plan(
         &self,
+        target: &RunTarget,
         service: &Service,
         process: &Process,
         replica: u32,
@@ -81,22 +83,39 @@ impl Run {
         let tasks = tasks.map(|task| Gate::Task(service.name.clone(), task.name.clone()));
         ReplicaPlan {
             prepare: Vec::new(),
-            run: self.command(service, &process.name, replica, Some(port), argv),
+            run: self.command(target, service, &process.name, replica, Some(port), argv),
             port,
             ready: Readiness::of(&process.ready),
             live: process.live.clone(),
             stop: StopSignal::Term,
             grace: process.stop,
             gates: gates(service).into_iter().chain(tasks).collect(),
+            proof: Proof::default(),
+            release: target.part(&service.name).release,
         }
     }
 
     /// Puts a replica on the board.
     pub(super) fn enlist(&self, source: &LogSource, kind: RowKind, plan: &ReplicaPlan) {
+        self.enlist_as(source, kind, plan, (Role::Serving, true));
+    }
+
+    /// The same for one that has its part in a roll-out, and may have to prove itself.
+    pub(super) fn enlist_as(
+        &self,
+        source: &LogSource,
+        kind: RowKind,
+        plan: &ReplicaPlan,
+        (role, proven): (Role, bool),
+    ) {
         let serves_http = source.process == Name::web() || matches!(plan.ready.sign, Sign::Http(_));
         let serves_http = serves_http && kind == RowKind::Service;
         let row = Row {
             kind,
+            role,
+            proven,
+            release: plan.release,
+            booted_in: None,
             pid: None,
             port: Some(plan.port),
             url: serves_http.then(|| format!("http://127.0.0.1:{}", plan.port)),
@@ -156,8 +175,10 @@ pub(super) fn server(name: &Name, port: u16, server: &ServerPlan) -> (LogSource,
         stop: server.stop,
         grace: server.grace,
         gates: Vec::new(),
+        proof: Proof::default(),
+        release: None,
     };
-    (LogSource { service: name.clone(), process: Name::server(), replica: 1 }, plan)
+    (LogSource::new(name.clone(), Name::server(), 1), plan)
 }
 
 impl Readiness {

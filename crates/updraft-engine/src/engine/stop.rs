@@ -76,26 +76,32 @@ impl Run {
     fn groups(&self) -> Vec<Vec<LogSource>> {
         let board = self.board.borrow();
         let of_kind = |kind| board.rows.iter().filter(move |(_, row)| row.kind == kind);
-        let mut groups: Vec<Vec<LogSource>> = order::start_order(&self.system)
+        let order = order::start_order(&self.target().system);
+        let sources = || of_kind(RowKind::Service).map(|(source, _)| source);
+        let mut groups: Vec<Vec<LogSource>> = order
             .iter()
             .rev()
-            .map(|service| {
-                let rows = of_kind(RowKind::Service).map(|(source, _)| source);
-                rows.filter(|source| source.service == *service).cloned().collect()
-            })
+            .map(|service| sources().filter(|it| it.service == *service).cloned().collect())
             .collect();
+        // A roll-out that was under way may have left some of no service that is in the graph.
+        groups.push(sources().filter(|it| !order.contains(&it.service)).cloned().collect());
         groups.push(of_kind(RowKind::Resource).map(|(source, _)| source.clone()).collect());
         groups
     }
 
     /// Stops some replicas together; returns those that had to be killed.
     pub(super) async fn stop_group(&self, group: Vec<LogSource>) -> Vec<String> {
+        self.end_group(group, Wanted::Stopped).await
+    }
+
+    /// The same, as `wanted` says.
+    pub(super) async fn end_group(&self, group: Vec<LogSource>, wanted: Wanted) -> Vec<String> {
         let mut ending = Vec::new();
         {
             let mut held = self.held();
             for source in group {
                 let Some(running) = held.replicas.remove(&source) else { continue };
-                running.intent.send_modify(|intent| intent.wanted = Wanted::Stopped);
+                running.intent.send_modify(|intent| intent.wanted = wanted);
                 ending.push((source, running));
             }
         }

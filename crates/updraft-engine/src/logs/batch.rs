@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use updraft_system::{LogLine, LogSource, LogStream};
+use updraft_system::{LogLine, LogSource, LogStream, Slot};
 
 use super::framing::Pieces;
 
@@ -80,8 +80,12 @@ impl Batch {
             write!(middle, ",\"{key}\":").map_err(serde_json::Error::io)?;
             serde_json::to_writer(&mut middle, name)?;
         }
-        write!(middle, ",\"replica\":{},\"stream\":", self.source.replica)
-            .map_err(serde_json::Error::io)?;
+        write!(middle, ",\"replica\":{}", self.source.replica).map_err(serde_json::Error::io)?;
+        if self.source.slot != Slot::default() {
+            middle.extend_from_slice(b",\"slot\":");
+            serde_json::to_writer(&mut middle, &self.source.slot)?;
+        }
+        middle.extend_from_slice(b",\"stream\":");
         serde_json::to_writer(&mut middle, &self.stream)?;
         middle.extend_from_slice(b",\"line\":");
         Ok(middle)
@@ -102,11 +106,8 @@ mod tests {
         for (lines, dropped) in
             [(std::mem::take(&mut lines), 3), (Framer::new(64).push(b"\xff\xfe not UTF-8\n"), 0)]
         {
-            let source = LogSource {
-                service: "orders".parse().unwrap(),
-                process: "web".parse().unwrap(),
-                replica: 2,
-            };
+            let source =
+                LogSource::new("orders".parse().unwrap(), "web".parse().unwrap(), 2).beside();
             let batch = Batch {
                 source: Arc::new(source),
                 stream: LogStream::Stderr,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use updraft_system::{LogLine, LogSource, LogStream};
+use updraft_system::{LogLine, LogSource, LogStream, Slot};
 
 use super::query::{LogQuery, Sieve};
 use super::segments::list_segments;
@@ -230,6 +230,8 @@ struct StoredRow<'a> {
     #[serde(borrow)]
     process: Cow<'a, str>,
     replica: u32,
+    #[serde(default)]
+    slot: Slot,
     stream: LogStream,
     #[serde(borrow)]
     line: Cow<'a, str>,
@@ -248,6 +250,7 @@ impl StoredRow<'_> {
                 service: self.service.parse().ok()?,
                 process: self.process.parse().ok()?,
                 replica: self.replica,
+                slot: self.slot,
             },
             stream: self.stream,
             line: self.line.into_owned(),

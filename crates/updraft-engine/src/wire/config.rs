@@ -7,7 +7,7 @@ use updraft_system::mesh::{
     Calls, ClusterConfig, EdgeConfig, EndpointConfig, EndpointTls, Framing, GatewayConfig,
     IdentityConfig, IngressConfig, IngressRoute, MeshListener, Mtls, Protocol, Traffic,
 };
-use updraft_system::{LogSource, Name, ProcessState, Service, System, Target};
+use updraft_system::{LogSource, Name, ProcessState, Role, Service, System, Target};
 
 use super::Behind;
 use crate::board::{Board, Row};
@@ -136,7 +136,8 @@ impl Situation<'_> {
 
 /// A replica that may receive work now.
 fn replica(service: &Service, source: &LogSource, row: &Row) -> Option<EndpointConfig> {
-    if source.service != service.name || row.state != ProcessState::Ready {
+    let works = row.state == ProcessState::Ready && row.role == Role::Serving;
+    if source.service != service.name || !works {
         return None;
     }
     let version = service.processes.get(&source.process)?.serves()?;

@@ -10,8 +10,9 @@ mod config;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use updraft_mesh::{Certificates, EventSink, Gateway, GatewayError, LocalIssuer, Options};
@@ -27,18 +28,23 @@ pub(crate) use authority::KeepError;
 pub(crate) use authority::KeptAuthority;
 use config::Situation;
 
+/// From one look at the requests of an endpoint that was withdrawn to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// The wire of one run. Clones are handles of the same one.
 #[derive(Clone)]
 pub(crate) struct Wire(Arc<Inner>);
 
 struct Inner {
-    system: System,
     board: watch::Sender<Board>,
-    ports: BTreeMap<String, u16>,
     state: Mutex<State>,
 }
 
 struct State {
+    /// The graph that the gateway goes by.
+    system: System,
+    /// Ports by owner, those that the graph fixes too.
+    ports: BTreeMap<String, u16>,
     /// `None` once the run has ended.
     gateway: Option<Gateway>,
     version: u64,
@@ -100,9 +106,8 @@ pub(crate) fn behind(resources: &BTreeMap<Name, ResourcePlan>) -> BTreeMap<Name,
 impl Wire {
     /// Opens every port of the wire.
     pub(crate) fn open(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { system, board, mut ports, scopes, issuer, log, resources } = parts;
-        let fixed = [(config::INGRESS, system.mesh.ingress), (config::ADMIN, system.mesh.admin)];
-        ports.extend(fixed.into_iter().filter_map(|(owner, port)| Some((owner.to_owned(), port?))));
+        let Parts { system, board, ports, scopes, issuer, log, resources } = parts;
+        let ports = with_fixed(ports, &system);
         let traffic = BTreeMap::new();
         let told = {
             let board = board.borrow();
@@ -117,8 +122,9 @@ impl Wire {
                 ..Options::default()
             },
         )?;
-        let state = State { gateway: Some(gateway), version: 1, told, resources, traffic };
-        Ok(Self(Arc::new(Inner { system, board, ports, state: Mutex::new(state) })))
+        let gateway = Some(gateway);
+        let state = State { system, ports, gateway, version: 1, told, resources, traffic };
+        Ok(Self(Arc::new(Inner { board, state: Mutex::new(state) })))
     }
 
     /// Tells the gateway what is new on the board.
@@ -127,24 +133,43 @@ impl Wire {
     ///
     /// Why the gateway goes on as before.
     pub(crate) fn sync(&self) -> Result<(), GatewayError> {
+        self.state().sync(&self.0.board)
+    }
+
+    /// Goes by another graph from now on, and by what `turn` makes of the board: the gateway
+    /// sees both at once or neither.
+    ///
+    /// # Errors
+    ///
+    /// Why the gateway goes on as before; then `turn` was called, and is to be taken back.
+    pub(crate) fn turn_over(
+        &self,
+        system: System,
+        ports: BTreeMap<String, u16>,
+        turn: impl FnOnce(&mut Board),
+    ) -> Result<(), GatewayError> {
         let mut state = self.state();
-        let state = &mut *state;
-        let Inner { system, board, ports, .. } = &*self.0;
-        let config = {
-            let board = board.borrow();
-            let situation = situation(system, ports, &state.resources, &board, &state.traffic);
-            situation.config(state.version)
-        };
-        if config == state.told {
-            return Ok(());
+        let ports = with_fixed(ports, &system);
+        let before = (
+            std::mem::replace(&mut state.system, system),
+            std::mem::replace(&mut state.ports, ports),
+        );
+        self.0.board.send_modify(turn);
+        state.sync(&self.0.board).inspect_err(|_| (state.system, state.ports) = before)
+    }
+
+    /// Waits until no request that was sent to this life of an endpoint is under way; at most
+    /// as long as `limit`. It is to be withdrawn before.
+    pub(crate) async fn let_go(&self, port: u16, pid: u32, limit: Duration) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let ends = tokio::time::Instant::now() + limit;
+        while tokio::time::Instant::now() < ends {
+            let left = self.with(|gateway| gateway.lingering(address, u64::from(pid)));
+            if left.unwrap_or_default() == 0 {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        let config = GatewayConfig { version: state.version + 1, ..config };
-        if let Some(gateway) = &state.gateway {
-            gateway.apply(&config)?;
-        }
-        state.version += 1;
-        state.told = config;
-        Ok(())
     }
 
     /// These resources are behind the gateway from now on.
@@ -181,7 +206,7 @@ impl Wire {
     /// The traffic of each service as it is now.
     pub(crate) fn traffic(&self) -> BTreeMap<Name, Traffic> {
         let state = self.state();
-        let services = self.0.system.services.values().filter(|service| service.has_address());
+        let services = state.system.services.values().filter(|service| service.has_address());
         let traffic = services.map(|service| {
             let changed = state.traffic.get(&service.name).unwrap_or(&service.traffic);
             (service.name.clone(), changed.clone())
@@ -191,23 +216,24 @@ impl Wire {
 
     /// The address by which `from` calls a service.
     pub(crate) fn service_url(&self, from: &Name, to: &Name) -> Option<String> {
-        let port = self.0.ports.get(&config::edge(from, to))?;
+        let state = self.state();
+        let port = state.ports.get(&config::edge(from, to))?;
         Some(format!("http://127.0.0.1:{port}"))
     }
 
     /// The address by which `from` reaches a resource: through the gateway where it is behind
     /// one.
     pub(crate) fn resource_url(&self, from: &Name, to: &Name, url: &ResourceUrl) -> ResourceUrl {
-        let behind = self.state().resources.contains_key(to);
-        match self.0.ports.get(&config::edge(from, to)) {
-            Some(port) if behind => url.through(*port),
+        let state = self.state();
+        match state.ports.get(&config::edge(from, to)) {
+            Some(port) if state.resources.contains_key(to) => url.through(*port),
             _ => url.clone(),
         }
     }
 
     /// The port where the outside comes in.
     pub(crate) fn ingress(&self) -> Option<u16> {
-        self.0.ports.get(config::INGRESS).copied()
+        self.state().ports.get(config::INGRESS).copied()
     }
 
     /// Uses the gateway; `None` once the run has ended.
@@ -228,6 +254,33 @@ impl Wire {
     }
 }
 
+impl State {
+    fn sync(&mut self, board: &watch::Sender<Board>) -> Result<(), GatewayError> {
+        let config = {
+            let board = board.borrow();
+            let Self { system, ports, resources, traffic, version, .. } = self;
+            situation(system, ports, resources, &board, traffic).config(*version)
+        };
+        if config == self.told {
+            return Ok(());
+        }
+        let config = GatewayConfig { version: self.version + 1, ..config };
+        if let Some(gateway) = &self.gateway {
+            gateway.apply(&config)?;
+        }
+        self.version += 1;
+        self.told = config;
+        Ok(())
+    }
+}
+
+/// The reserved ports with those that the graph fixes.
+fn with_fixed(mut ports: BTreeMap<String, u16>, system: &System) -> BTreeMap<String, u16> {
+    let fixed = [(config::INGRESS, system.mesh.ingress), (config::ADMIN, system.mesh.admin)];
+    ports.extend(fixed.into_iter().filter_map(|(owner, port)| Some((owner.to_owned(), port?))));
+    ports
+}
+
 fn situation<'a>(
     system: &'a System,
     ports: &'a BTreeMap<String, u16>,
@@ -240,6 +293,6 @@ fn situation<'a>(
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Wire").field(&self.0.system.name).finish_non_exhaustive()
+        f.debug_tuple("Wire").field(&self.state().system.name).finish_non_exhaustive()
     }
 }

@@ -18,11 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 fn source(text: &str) -> LogSource {
     let parts: Vec<&str> = text.split('.').collect();
-    LogSource {
-        service: parts[0].parse().unwrap(),
-        process: parts[1].parse().unwrap(),
-        replica: parts[2].parse().unwrap(),
-    }
+    LogSource::new(parts[0].parse().unwrap(), parts[1].parse().unwrap(), parts[2].parse().unwrap())
 }
 
 fn texts<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<&'a str> {

@@ -86,7 +86,6 @@ impl Target {
     }
 
     /// Which life of the endpoint this is.
-    #[cfg(test)]
     pub(crate) fn incarnation(&self) -> u64 {
         self.0.incarnation
     }

@@ -260,6 +260,39 @@ static PROCESS: Record = Record {
         confinement::LIMITS_KEY,
         confinement::WRITABLE_KEY,
         confinement::CAPABILITIES_KEY,
+        key(
+            "roll",
+            Shape::Either(&[Shape::Word(&["exclusive"]), Shape::Record(&ROLL)]),
+            Means("a new copy starts beside the old and takes over"),
+            "How a roll-out replaces it; `\"exclusive\"`: the old stops before the new starts, \
+             for programs of which there must never be two.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+static ROLL: Record = Record {
+    title: "`roll = { … }`",
+    doc: "How a new copy proves itself beside the old before it takes over.",
+    keys: &[
+        key(
+            "surge",
+            Shape::Whole { least: 1, most: SCALE_MAX },
+            Means("1"),
+            "How many new copies run beside the old ones at once.",
+        ),
+        key(
+            "ready",
+            Shape::Whole { least: 1, most: 1000 },
+            Means("3"),
+            "How often in a row it must be ready.",
+        ),
+        key(
+            "settle",
+            Shape::Duration { zero: true },
+            Means("\"6s\""),
+            "How long it must stay ready after that.",
+        ),
     ],
     exactly_one: &[],
 };

@@ -9,7 +9,9 @@ use super::report::Report;
 use super::tree::{self, Tree};
 use super::{scaling, schedule};
 use crate::audit::Audit;
-use crate::{Confinement, Liveness, Name, Probe, ProbeKind, Process, Task, TaskTrigger};
+use crate::{
+    Beside, Confinement, Liveness, Name, Probe, ProbeKind, Process, Roll, Task, TaskTrigger,
+};
 
 const BOOT_BUDGET: Duration = Duration::from_secs(60);
 const READY_EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +46,7 @@ pub(super) fn plain(name: Name, run: &str, version: Option<Name>) -> Process {
         scale: 1,
         stop: STOP,
         version,
+        roll: Roll::default(),
         audit: Audit::default(),
         autoscale: None,
         confinement: Confinement::default(),
@@ -68,7 +71,21 @@ fn process<'a>(name: Name, value: &'a Value<'a>, report: &mut Report<'_>) -> Opt
     process.scale = table.whole("scale").or(least).unwrap_or(process.scale);
     process.stop = table.duration("stop").unwrap_or(process.stop);
     process.confinement = confinement;
+    process.roll = table.value("roll").map_or(process.roll, roll);
     Some(process)
+}
+
+/// The check against the table of keys lets no other word through than `exclusive`.
+fn roll<'a>(value: &'a Value<'a>) -> Roll {
+    if tree::text(value).is_some() {
+        return Roll::Exclusive;
+    }
+    let (table, default) = (Tree::of(value), Beside::default());
+    Roll::Beside(Beside {
+        surge: table.whole("surge").unwrap_or(default.surge),
+        ready: table.whole("ready").unwrap_or(default.ready),
+        settle: table.duration("settle").unwrap_or(default.settle),
+    })
 }
 
 fn readiness<'a>(value: &'a Value<'a>) -> Option<Probe> {

@@ -136,6 +136,12 @@ const MISTAKES: &[(&str, &str)] = &[
         "[resource]\nq = { kind = \"queue\", on = \"r\" }\nr = { kind = \"redis\" }",
     ),
     (
+        "ways to roll",
+        "[service.a.process]\nweb = { run = \"a\", roll = \"exclusiv\" }\n\
+         b = { run = \"b\", roll = { surge = 0, redy = 3, settle = \"long\" } }\n\
+         c = { run = \"c\", roll = true }",
+    ),
+    (
         "scale",
         "[service.a.process]\nweb = { run = \"a\", scale = 1001 }\nb = { run = \"b\", scale = -1 }",
     ),

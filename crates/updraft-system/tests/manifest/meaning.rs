@@ -7,8 +7,8 @@ use updraft_system::mesh::{
     Protocol, Rate, RetryBudget, RetryOn, RetryPolicy, Share, TelemetryConfig, Traffic,
 };
 use updraft_system::{
-    After, Build, ConfigType, Confinement, Name, ProbeKind, ResourceKind, System, Target,
-    TaskMissed, TaskOverlap, TaskTrigger, parse_manifest,
+    After, Beside, Build, ConfigType, Confinement, Name, ProbeKind, ResourceKind, Roll, System,
+    Target, TaskMissed, TaskOverlap, TaskTrigger, parse_manifest,
 };
 
 use crate::good::GOOD;
@@ -76,6 +76,22 @@ fn nowhere_to_write_is_not_everywhere() {
     assert_eq!(processes["a"].confinement, Confinement::default());
     assert_eq!(processes["a"].confinement.writable, None);
     assert_eq!(processes["b"].confinement.writable, Some(Vec::new()));
+}
+
+#[test]
+fn a_process_rolls_beside_the_old_one_unless_there_must_never_be_two() {
+    let system = system(
+        "system='x'\n[service.s.process]\nweb='w'\na={run='a',roll='exclusive'}\n\
+         b={run='b',roll={surge=4,ready=1,settle='0s'}}\nc={run='c',roll={surge=2}}",
+    );
+    let roll = |name: &str| system.services["s"].processes[name].roll.clone();
+    let beside = |surge, ready, settle| {
+        Roll::Beside(Beside { surge, ready, settle: Duration::from_secs(settle) })
+    };
+    assert_eq!(roll("web"), beside(1, 3, 6));
+    assert_eq!(roll("a"), Roll::Exclusive);
+    assert_eq!(roll("b"), beside(4, 1, 0));
+    assert_eq!(roll("c"), beside(2, 3, 6));
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Routes {
     fn tap(self, query: Option<&str>) -> Answer {
         let query = TapQuery::parse(query.unwrap_or_default())
             .map_err(|error| Refusal::bad_request(&error))?;
-        let system = self.engine.system();
+        let system = &self.engine.system();
         let outside = Name::ingress();
         if let Some(from) = query.from.as_ref().filter(|from| **from != outside) {
             names::service(system, from)?;
@@ -98,7 +98,7 @@ impl Routes {
     }
 
     fn set_traffic(self, service: &Name, traffic: Option<Traffic>) -> Answer {
-        names::service(self.engine.system(), service)?;
+        names::service(&self.engine.system(), service)?;
         self.engine.set_traffic(service, traffic)?;
         Ok(done())
     }
@@ -106,7 +106,7 @@ impl Routes {
     async fn rotate(self, request: Request<Incoming>) -> Answer {
         let RotateRequest { service, root } = body_or_default(request).await?;
         if let Some(service) = &service {
-            names::service(self.engine.system(), service)?;
+            names::service(&self.engine.system(), service)?;
         }
         let root_begun = root.then(|| self.engine.rotate_root()).transpose()?;
         // A rotation of the root gets every service a new certificate when its time comes.

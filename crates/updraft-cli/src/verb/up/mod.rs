@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use updraft_engine::{Options, Remembered, StateLock};
+use updraft_engine::{Options, Remembered, Source, StateLock};
 use updraft_system::{Name, Route, System, SystemState};
 
 use crate::completion;
@@ -36,7 +36,8 @@ Examples:
 
 The first TARGET is a folder when it contains a `/`, is `.` or `..`, or holds an
 updraft.toml or a Procfile; all others are services. Where the system runs already,
-its log is shown, and Ctrl-C leaves it running.
+its log is shown, and Ctrl-C leaves it running; `updraft roll-out` brings in what has
+changed since.
 
 What runs by `-d` or `--resume` is remembered until `updraft down`: after a reboot or a crash,
 the same without names of services starts the same services, with as many copies of each.
@@ -124,9 +125,9 @@ impl Up {
             style: (!quiet).then(|| self.style()),
             background: self.args.background,
             options,
+            source: Source::Tree { system, directory: self.addressed.dir.directory.clone() },
             directory: self.addressed.dir.directory,
             state: self.addressed.state,
-            system,
             lock,
         };
         session::run(launch).await
@@ -167,6 +168,7 @@ impl Up {
         }
         output::say(format!("{name} runs already (pid {pid})"));
         if self.args.detach {
+            output::say("`updraft roll-out` brings in what has changed since");
             return detach::wait_until_ready(self, client, None).await;
         }
         if self.args.quiet {

@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use updraft_engine::logs::{LogQuery, LogSubscription, read_stored};
-use updraft_engine::{Engine, Options, StateDir, StateLock, StopOptions, StopReport};
-use updraft_system::{Name, System, SystemEvent, SystemState};
+use updraft_engine::{Engine, Options, Source, StateDir, StateLock, StopOptions, StopReport};
+use updraft_system::{Name, SystemEvent, SystemState};
 
 use super::{builds, detach, routes_in_words};
 use crate::control::{Listener, Routes, Server};
@@ -30,7 +30,7 @@ const PRINT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is run, and how it is shown.
 pub(super) struct Launch {
-    pub(super) system: System,
+    pub(super) source: Source,
     pub(super) directory: PathBuf,
     pub(super) state: StateDir,
     pub(super) lock: StateLock,
@@ -53,9 +53,9 @@ pub(super) async fn run(launch: Launch) -> Outcome {
     })?;
     let signals = Signals::listen()?;
     let since = Timestamp::now();
-    let Launch { system, directory, state, lock, options, style, background } = launch;
+    let Launch { source, directory, state, lock, options, style, background } = launch;
     let (socket, logs) = (state.socket(), state.logs());
-    let engine = Engine::start(system, directory, state, lock, options).await?;
+    let engine = Engine::start(source, directory, state, lock, options).await?;
     let opened = Listener::bind(&socket).map_err(Failure::from).and_then(|listener| {
         let routes = Routes::new(engine.clone());
         let server = Server::start(listener, move |request| routes.clone().answer(request));
@@ -279,7 +279,7 @@ impl Session {
     /// Shows the end of what the builds of this run wrote.
     async fn show_builds(&self, logs: &Path) {
         let query = LogQuery {
-            selectors: builds(self.engine.system()),
+            selectors: builds(&self.engine.system()),
             since: Some(self.since),
             last: Some(BUILD_LINES_MAX),
             ..LogQuery::default()

@@ -165,12 +165,15 @@ async fn a_retired_target_keeps_nothing() {
         }
         let under_way = pool.send(&gone, request(&gone, "/", Piped::full("late"))).await;
         pool.retire(|target| target.incarnation() == 7);
-        // What was under way goes on, and closes then.
+        // What was under way goes on, is known of, and closes then.
+        let lingering = || pool.lingering(|target| target.incarnation() != 7);
+        assert!(lingering() != 0, "{protocol:?}");
         assert_eq!(text(under_way.expect("response")).await, "late");
         let sum = |counts: &crate::pool::Counts| {
             (counts.http1.open + counts.http2.open, counts.http1.idle + counts.http2.idle)
         };
         settled(&pool, |counts| sum(counts) == (1, 1)).await;
+        assert_eq!(lingering(), 0, "{protocol:?}");
         let again = pool.send(&gone, get(&gone, "/")).await.expect("response");
         assert!(!again.body().connection().reused);
     }

@@ -1,0 +1,69 @@
+//! A closed load that goes on until it is told to end, and what came of it.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+/// Clients of each protocol; each keeps its connection.
+const CLIENTS: u32 = 5;
+/// How long one row of requests on the same connections is, in seconds.
+const ROW_SECONDS: u32 = 2;
+
+/// h2load, once with HTTP/1.1 and once with HTTP/2, both on connections that they keep.
+#[derive(Debug)]
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    rows: Vec<JoinHandle<Result<u64>>>,
+}
+
+impl Load {
+    /// Asks for `/` and `/slow` of `url` in turn, `rate` times a second altogether.
+    pub(crate) fn start(url: &str, rate: u32) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let rows = [&["--h1"][..], &["-m", "4"]].map(|protocol| {
+            let (stop, url) = (Arc::clone(&stop), url.to_owned());
+            thread::spawn(move || {
+                let mut total = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    total += row(protocol, &url, rate / 2 / CLIENTS)?;
+                }
+                Ok(total)
+            })
+        });
+        Self { stop, rows: rows.into() }
+    }
+
+    /// How many requests there were; an error where one of them failed.
+    pub(crate) fn end(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut total = 0;
+        for row in self.rows {
+            total += row.join().map_err(|_panic| anyhow!("a load has panicked"))??;
+        }
+        ensure!(total != 0, "no request was made");
+        Ok(total)
+    }
+}
+
+fn row(protocol: &[&str], url: &str, rate: u32) -> Result<u64> {
+    let mut h2load = Command::new("h2load");
+    h2load.args(protocol).args(["-c", &CLIENTS.to_string(), "--rps", &rate.max(1).to_string()]);
+    h2load.args(["-D", &ROW_SECONDS.to_string(), &format!("{url}/"), &format!("{url}/slow")]);
+    let output = h2load.stderr(Stdio::inherit()).output().context("h2load, of nghttp2-client")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = |line: &str, what: &str| -> Result<u64> {
+        let line = said.lines().find_map(|it| it.strip_prefix(line));
+        let part =
+            line.and_then(|it| it.split(", ").find_map(|part| part.trim().strip_suffix(what)));
+        part.and_then(|it| it.trim().parse().ok()).with_context(|| said.clone())
+    };
+    let failed = ["failed", "errored", "timeout"].map(|what| count("requests:", what));
+    let refused = ["3xx", "4xx", "5xx"].map(|what| count("status codes:", what));
+    for lost in failed.into_iter().chain(refused) {
+        ensure!(lost? == 0, "requests have failed: {protocol:?}\n{said}");
+    }
+    count("status codes:", "2xx")
+}
