@@ -54,5 +54,5 @@ pub use schedule::{
     TaskCause, TaskMissed, TaskOverlap, TaskRun, TaskSchedule, TaskStatus, TerminalRequest,
     TerminalSize,
 };
-pub use status::{ProcessState, ProcessStatus, Route, RowKind, SystemState, SystemStatus};
+pub use status::{ProcessState, ProcessStatus, Role, Route, RowKind, SystemState, SystemStatus};
 pub use terminal::{InvalidFrame, TERMINAL_PROTOCOL, TerminalFrame, TerminalFrames};

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 
 use updraft_system::{Name, Service};
 
-use super::Run;
+use super::{Run, ServiceTarget};
 use crate::scope::{Confinement, FileRules};
 
 impl Run {
     /// What a process or task of a service may use and do.
-    pub(super) fn confinement(&self, service: &Service, name: &Name) -> Confinement {
+    pub(super) fn confinement(
+        &self,
+        part: &ServiceTarget,
+        service: &Service,
+        name: &Name,
+    ) -> Confinement {
         let process = service.processes.get(name).map(|process| &process.confinement);
         let task = service.tasks.get(name).map(|task| &task.confinement);
         let declared = process.or(task).cloned().unwrap_or_default();
@@ -20,18 +25,22 @@ impl Run {
         Confinement {
             limits: declared.limits,
             capabilities: declared.capabilities,
-            files: writable.map(|paths| self.file_rules(service, &paths)),
+            files: writable.map(|paths| self.file_rules(part, service, &paths)),
         }
     }
 
-    fn file_rules(&self, service: &Service, writable: &[PathBuf]) -> FileRules {
-        let folder = self.directory.join(&service.path);
+    fn file_rules(
+        &self,
+        part: &ServiceTarget,
+        service: &Service,
+        writable: &[PathBuf],
+    ) -> FileRules {
+        let folder = &part.directory;
         let held = self.held();
         let needed = service.needs.iter().filter_map(|need| held.resources.get(need.target.name()));
         let mut resources: Vec<_> = needed.filter_map(|plan| plan.url.written_path()).collect();
         resources.sort();
         resources.dedup();
-        let programs = held.paths.get(&service.name).cloned().unwrap_or_default();
         FileRules {
             // `.` would make paths that look different from what they are.
             writable: writable
@@ -40,7 +49,7 @@ impl Run {
                 .collect(),
             resources,
             hidden: Some(self.state.root().to_owned()),
-            shown: programs.into_iter().chain([folder.components().collect()]).collect(),
+            shown: part.paths.iter().cloned().chain([folder.components().collect()]).collect(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Run {
             addresses: &addresses,
         };
         let env = environment.of(process, replica, port);
-        let confinement = Some(self.confinement(service, process));
+        let confinement = Some(self.confinement(&part, service, process));
         CommandPlan { argv, env, cwd: part.directory, confinement }
     }
 

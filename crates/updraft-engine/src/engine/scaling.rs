@@ -72,7 +72,8 @@ impl Engine {
     /// How the number of copies of each process comes about.
     pub fn scaling(&self) -> Vec<ScalingStatus> {
         let run = &self.0;
-        let processes = run.system.services.values().flat_map(|service| {
+        let target = run.target();
+        let processes = target.system.services.values().flat_map(|service| {
             service.processes.values().map(|process| (service.name.clone(), process.name.clone()))
         });
         processes.map(|key| run.scaling_of(key)).collect()
@@ -97,7 +98,7 @@ impl Run {
     fn scaling_of(&self, key: Key) -> ScalingStatus {
         let rule = self.rule(&key);
         let page = self.scaling.page(&key);
-        let why = match (rule, page.held, page.why) {
+        let why = match (&rule, page.held, page.why) {
             (None, ..) => "no rule: `updraft scale` sets it".to_owned(),
             (Some(_), Some(_), _) => "set by hand; its rule only watches".to_owned(),
             (Some(_), None, Some(why)) => why,
@@ -105,7 +106,7 @@ impl Run {
         };
         ScalingStatus {
             current: self.copies_of(&key),
-            min: rule.map(|rule| rule.min),
+            min: rule.as_ref().map(|rule| rule.min),
             max: rule.map(|rule| rule.max),
             wish: page.wish,
             held: page.held,
@@ -117,8 +118,8 @@ impl Run {
         }
     }
 
-    fn rule(&self, (service, process): &Key) -> Option<&ScaleRule> {
-        self.system.services.get(service)?.processes.get(process)?.autoscale.as_ref()
+    fn rule(&self, (service, process): &Key) -> Option<ScaleRule> {
+        self.target().system.services.get(service)?.processes.get(process)?.autoscale.clone()
     }
 
     fn copies_of(&self, key: &Key) -> u32 {
@@ -129,7 +130,7 @@ impl Run {
     }
 
     fn tell_scaling(&self, (service, process): &Key, text: &str) {
-        let source = LogSource { service: service.clone(), process: process.clone(), replica: 1 };
+        let source = LogSource::new(service.clone(), process.clone(), 1);
         self.logs.notice(&source, text);
     }
 }
@@ -140,7 +141,7 @@ fn of(key: &Key, source: &LogSource) -> bool {
 
 /// Lets every process with a rule follow its load, until the run ends.
 pub(super) fn follow_rules(run: &Arc<Run>) {
-    for service in run.system.services.values() {
+    for service in run.target().system.services.values() {
         for process in service.processes.values() {
             if let Some(rule) = &process.autoscale {
                 let key = (service.name.clone(), process.name.clone());

@@ -42,7 +42,8 @@ impl Engine {
     /// What is known of each task.
     pub fn tasks(&self) -> Vec<TaskStatus> {
         let run = &self.0;
-        let tasks = run.system.services.values().flat_map(|service| {
+        let target = run.target();
+        let tasks = target.system.services.values().flat_map(|service| {
             service.tasks.values().map(move |task| run.task_status(&service.name, task))
         });
         tasks.collect()
@@ -64,7 +65,7 @@ impl Engine {
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let (service, task) = run.task_of_service(service, task)?;
+        let (service, task) = &run.task_of_service(service, task)?;
         let seat = Seat { input, output };
         let in_terminal = run.task_in_terminal(service, task, request, seat);
         run.recorded(service, task, Cause { cause: TaskCause::Hand, due: None }, in_terminal).await
@@ -106,7 +107,7 @@ impl Run {
     }
 
     fn tell_task(&self, (service, task): &Key, text: &str) {
-        let source = LogSource { service: service.clone(), process: task.clone(), replica: 1 };
+        let source = LogSource::new(service.clone(), task.clone(), 1);
         self.logs.notice(&source, text);
     }
 
@@ -137,7 +138,7 @@ impl Run {
         let _ongoing = self.tasks.read().await;
         let TerminalRequest { args, size, term } = request;
         let argv = environment::argv_with(&task.run, args);
-        let mut command = self.command(service, &task.name, 1, None, argv);
+        let mut command = self.command(&self.target(), service, &task.name, 1, None, argv);
         command.env.extend(term.map(|term| ("TERM".to_owned(), term)));
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let label = format!("{}.{}.terminal-{count}", service.name, task.name);
@@ -201,13 +202,11 @@ async fn sit(scope: &mut Scope, terminal: &Terminal, mut seat: Seat) -> Option<E
 
 /// Lets every task with a schedule follow it, until the run ends.
 pub(super) fn follow_schedules(run: &Arc<Run>) {
-    for service in run.system.services.values() {
+    for service in run.target().system.services.values() {
         for task in service.tasks.values() {
             if let Some(schedule) = &task.schedule {
                 let calendar = Calendar {
                     run: Arc::clone(run),
-                    service: service.clone(),
-                    task: task.clone(),
                     schedule: schedule.clone(),
                     key: (service.name.clone(), task.name.clone()),
                 };
@@ -221,8 +220,6 @@ pub(super) fn follow_schedules(run: &Arc<Run>) {
 #[derive(Clone)]
 struct Calendar {
     run: Arc<Run>,
-    service: Service,
-    task: Task,
     schedule: TaskSchedule,
     key: Key,
 }
@@ -249,7 +246,9 @@ impl Calendar {
 
     /// Runs the task when what it needs is there, as the processes of its service do.
     async fn run_when_it_may(self, due: Timestamp) {
-        let (run, service) = (&self.run, &self.service);
+        let run = &self.run;
+        // A roll-out may have replaced it, or left it out.
+        let Ok((service, task)) = &run.task_of_service(&self.key.0, &self.key.1) else { return };
         let release = service.tasks.values().filter(|task| task.when == TaskTrigger::Release);
         let release = release.map(|task| Gate::Task(service.name.clone(), task.name.clone()));
         let gates: Vec<Gate> = gates(service).into_iter().chain(release).collect();
@@ -262,8 +261,8 @@ impl Calendar {
             return;
         }
         let cause = Cause { cause: TaskCause::Schedule, due: Some(due) };
-        let task = run.task(service, &self.task, Vec::new());
-        match run.recorded(service, &self.task, cause, task).await {
+        let running = run.task(service, task, Vec::new());
+        match run.recorded(service, task, cause, running).await {
             Ok(Exit::Code(0)) => {}
             Ok(exit) => run.tell_task(&self.key, &format!("the run of {due} failed: {exit}")),
             Err(error) => {

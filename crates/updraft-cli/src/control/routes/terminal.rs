@@ -41,7 +41,7 @@ impl Routes {
         }
         let upgrade = hyper::upgrade::on(&mut request);
         let request: TerminalRequest = body(request).await?;
-        names::task(self.engine.system(), &service, &task)?;
+        names::task(&self.engine.system(), &service, &task)?;
         let slot = self.slot()?;
         let session = Session { engine: self.engine, service, task, request };
         tokio::spawn(session.hold(upgrade, slot));
