@@ -71,3 +71,28 @@ impl IdempotencySettings {
         Ok(Self { ttl, lease })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_that_cannot_work_are_refused() {
+        for (ttl, lease, wrong) in [
+            ("24h", "30s", None),
+            ("1s", "1s", None),
+            ("24h", "999ms", Some("IDEMPOTENCY_LEASE")),
+            ("10s", "11s", Some("IDEMPOTENCY_TTL")),
+            ("soon", "30s", Some("IDEMPOTENCY_TTL")),
+            ("24h", "0", Some("IDEMPOTENCY_LEASE")),
+        ] {
+            let variables = [("IDEMPOTENCY_TTL", ttl), ("IDEMPOTENCY_LEASE", lease)];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let mut config = Config::from_variables(variables);
+            assert_eq!(IdempotencySettings::read(&mut config).is_err(), wrong.is_some(), "{ttl}");
+            let report = config.report().map(|it| it.to_string()).unwrap_or_default();
+            assert_eq!(report.is_empty(), wrong.is_none(), "{report}");
+            assert!(report.contains(wrong.unwrap_or_default()), "{report}");
+        }
+    }
+}

@@ -112,11 +112,7 @@ impl Options {
 
 impl Options {
     /// `idempotent`, or the same with a value.
-    fn idempotent(
-        &mut self,
-        name: Ident,
-        input: ParseStream<'_>,
-    ) -> syn::Result<syn::Result<()>> {
+    fn idempotent(&mut self, name: Ident, input: ParseStream<'_>) -> syn::Result<syn::Result<()>> {
         if !input.peek(Token![=]) {
             self.idempotent = Some((true, name));
             return Ok(Ok(()));

@@ -139,7 +139,8 @@ impl<'a> Shape<'a> {
     /// Reads the key itself, which is there only where the declaration says so.
     pub(crate) fn reads_idempotency(&mut self) {
         if !self.idempotent {
-            let fault = "it takes `Idempotency`, and is not `idempotent`: write that behind its path";
+            let fault =
+                "it takes `Idempotency`, and is not `idempotent`: write that behind its path";
             self.faults.push(fault.to_owned());
         }
     }

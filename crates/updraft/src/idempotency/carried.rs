@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
-use updraft_resilience::deadline::{self, Deadline};
 use updraft_resilience::Clock;
+use updraft_resilience::deadline::{self, Deadline};
 
 use super::metrics::KeyMetrics;
 use crate::process::BoxFuture;
@@ -47,8 +47,7 @@ impl Places {
     /// Waits for the work. When this is dropped before, the work goes on without it, within
     /// its bounds; the drain waits for it as for any request. Work that panicks is over.
     pub(super) async fn carry(&self, work: BoxFuture<Response>) -> Response {
-        let mut carried =
-            Carried { work: Some(work), span: Span::current(), places: self.clone() };
+        let mut carried = Carried { work: Some(work), span: Span::current(), places: self.clone() };
         poll_fn(move |context| {
             // Away while it is polled: what panicks in there is not polled again.
             let Some(mut work) = carried.work.take() else { return Poll::Pending };

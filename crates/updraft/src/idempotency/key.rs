@@ -33,9 +33,8 @@ pub(crate) fn key_of(
     headers: &HeaderMap,
     wanted: IdempotencyKey,
 ) -> Result<Option<String>, ProblemDetails> {
-    let wrong = |detail: &'static str| {
-        Err(ProblemDetails::of(&ProblemKind::MALFORMED).detail(detail))
-    };
+    let wrong =
+        |detail: &'static str| Err(ProblemDetails::of(&ProblemKind::MALFORMED).detail(detail));
     let mut all = headers.get_all(HEADER).iter();
     let Some(value) = all.next() else {
         return match wanted {

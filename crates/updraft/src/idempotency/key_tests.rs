@@ -81,11 +81,15 @@ fn of(
     caller: Option<Caller>,
 ) -> Known {
     let mut request = Request::post(uri).header("content-type", media).body(()).unwrap();
-    request.extensions_mut().extend(caller.map(|caller| {
-        let mut extensions = http::Extensions::new();
-        extensions.insert(caller);
-        extensions
-    }).unwrap_or_default());
+    request.extensions_mut().extend(
+        caller
+            .map(|caller| {
+                let mut extensions = http::Extensions::new();
+                extensions.insert(caller);
+                extensions
+            })
+            .unwrap_or_default(),
+    );
     Known::of(key, operation, &request.into_parts().0, body)
 }
 

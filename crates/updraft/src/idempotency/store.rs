@@ -36,8 +36,7 @@ const KEEP: &str = "UPDATE updraft_idempotency SET head = $1, body = $2
     WHERE id = $3 AND token = $4 AND head IS NULL";
 
 /// `$1` id, `$2` token.
-const FREE: &str =
-    "DELETE FROM updraft_idempotency WHERE id = $1 AND token = $2 AND head IS NULL";
+const FREE: &str = "DELETE FROM updraft_idempotency WHERE id = $1 AND token = $2 AND head IS NULL";
 
 /// `$1` now, `$2` most.
 const SWEEP: &str = "DELETE FROM updraft_idempotency WHERE id IN
@@ -93,10 +92,8 @@ impl Store {
             return Ok(Took::Key(Held { id: known.id.clone(), token }));
         }
         // By the connections for writing: a standby that lags must not be asked.
-        let found: Option<(String, Option<String>, Option<Vec<u8>>)> = sql::query(FIND)
-            .bind(known.id.as_str())
-            .fetch_optional(self.sql.writer())
-            .await?;
+        let found: Option<(String, Option<String>, Option<Vec<u8>>)> =
+            sql::query(FIND).bind(known.id.as_str()).fetch_optional(self.sql.writer()).await?;
         Ok(match found {
             Some((fingerprint, ..)) if fingerprint != known.fingerprint => Took::Other,
             Some((_, Some(head), body)) => match serde_json::from_str::<Head>(&head) {
@@ -142,3 +139,7 @@ pub(super) async fn keep<'t>(
     let kept = kept.bind(held.id.as_str()).bind(held.token.as_str()).execute(on).await?;
     Ok(kept == 1)
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -42,8 +42,7 @@ impl ProblemKind {
     pub(crate) const FORBIDDEN: Self = Self::bare(403, "Forbidden");
 
     /// The same request is being answered already.
-    pub(crate) const IN_PROGRESS: Self =
-        Self { retry_after: true, ..Self::bare(409, "Conflict") };
+    pub(crate) const IN_PROGRESS: Self = Self { retry_after: true, ..Self::bare(409, "Conflict") };
 
     /// A problem that its status says all of.
     pub const fn bare(status: u16, title: &'static str) -> Self {

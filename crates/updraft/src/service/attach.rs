@@ -60,7 +60,11 @@ impl<A: App> Service<A> {
         settings: IdempotencySettings,
     ) -> Result<(), BoxError> {
         if let Some(operation) = self.api.needs_keys() {
-            let without = || format!("{operation} is idempotent, and there is no database: set the variable of its field of type Sql");
+            let without = || {
+                format!(
+                    "{operation} is idempotent, and there is no database: set the variable of its field of type Sql"
+                )
+            };
             let sql = self.migrated(attaching)?.ok_or_else(without)?;
             context.keep_keys(Keeper::new(sql, settings, attaching.metrics()));
         }

@@ -11,5 +11,7 @@ mod process;
 mod repeat;
 #[cfg(test)]
 mod server;
+#[cfg(all(test, feature = "testing", feature = "tls"))]
+mod tls;
 #[cfg(test)]
 mod typed;
