@@ -94,12 +94,14 @@ async fn a_client_waits_for_the_answer_to_its_twin(t: TestApp<Till>) {
     let url = ServiceUrl::parse(&t.serve()).unwrap();
     let client = url.client();
     let first = begun(&t, 1).await;
+    // From here on it is counted.
+    ask(&t).await.status(409);
     let second = tokio::spawn(async move {
         let call = client.post("/slow-payments").idempotency_key("k").json(&payment());
         call.send().await
     });
     let seen = || t.metric("idempotency_requests_total", &[("outcome", "in_progress")]);
-    until("the refusal", async || 0.0 < seen()).await;
+    until("the refusal", async || 1.5 < seen()).await;
     open(&t).await;
     first.await.unwrap().status(200);
     let reply = second.await.unwrap().unwrap();
