@@ -93,9 +93,9 @@ fn a_service_is_called_whose_certificate_is_of_its_name_and_of_whom_is_trusted()
 
     let elsewhere = format!("https://127.0.0.1:{port}");
     refused(&[("LEDGER_URL", &elsewhere), trusts[1]], "not valid for name");
-    refused(&[trusts[0], ("LEDGER_CA", &stranger.pem)], "UnknownIssuer");
+    refused(&[trusts[0], ("LEDGER_CA", &stranger.pem)], "invalid peer certificate");
     // The authorities of the system know nothing of it.
-    refused(&[trusts[0]], "UnknownIssuer");
+    refused(&[trusts[0]], "invalid peer certificate");
     // What is not encrypted is not spoken to.
     let plain = format!("http://localhost:{port}");
     let (error, text) = called(&[("LEDGER_URL", &plain)]).unwrap_err();
