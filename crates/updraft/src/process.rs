@@ -147,8 +147,7 @@ impl Platform {
         let telemetry = telemetry::Settings::read(config);
         let about = "how many jobs a worker has in hand at once";
         let jobs_concurrency = config.or("JOBS_CONCURRENCY", JOBS_CONCURRENCY, about);
-        let auth = AuthSettings::read(config);
-        let idempotency = IdempotencySettings::read(config);
+        let (auth, idempotency) = (AuthSettings::read(config), IdempotencySettings::read(config));
         // Fields that replicas share look it up themselves.
         replicas?;
         Ok(Self {

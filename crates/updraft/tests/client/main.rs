@@ -11,7 +11,8 @@ mod process;
 mod repeat;
 #[cfg(test)]
 mod server;
-#[cfg(all(test, feature = "testing", feature = "tls"))]
+#[cfg(test)]
+#[cfg(all(feature = "testing", feature = "tls"))]
 mod tls;
 #[cfg(test)]
 mod typed;
