@@ -63,6 +63,7 @@ pub(crate) fn expand(method: Method, fields: TokenStream, item: TokenStream) -> 
         check_path(template, &arguments, &mut findings);
     }
     check_body(method, &arguments, &mut findings);
+    check_idempotent(method, &options, &mut findings);
     match (findings.into_result(), template) {
         (Ok(()), Some(template)) => {
             implementation(method, &options, &template, &function, &arguments)
@@ -207,6 +208,15 @@ fn check_body(method: Method, arguments: &[Argument], findings: &mut Findings) {
     }
 }
 
+fn check_idempotent(method: Method, options: &Options, findings: &mut Findings) {
+    if let Some((_, place)) = &options.idempotent
+        && !matches!(method, Method::Post | Method::Patch)
+    {
+        let say = "keys are for `post` and `patch`: the other methods are idempotent by themselves";
+        findings.add(place, say);
+    }
+}
+
 fn implementation(
     method: Method,
     options: &Options,
@@ -276,6 +286,11 @@ fn declaration(
         None => quote!(::core::option::Option::None),
     };
     let (since, until) = (number(&options.since), number(&options.until));
+    let idempotent = match &options.idempotent {
+        Some((true, _)) => quote!(Some(::updraft::IdempotencyKey::Required)),
+        Some((false, _)) => quote!(Some(::updraft::IdempotencyKey::Optional)),
+        None => quote!(None),
+    };
     quote! {
         ::updraft::Declaration {
             method: ::updraft::Method::#method,
@@ -287,6 +302,7 @@ fn declaration(
             deprecated: #deprecated,
             tags: &[#(#tags),*],
             scopes: &[#(#scopes),*],
+            idempotent: ::core::option::Option::#idempotent,
             since: #since,
             until: #until,
         }
@@ -332,7 +348,7 @@ fn answer(
         Some(quote! {
             let #name = refusal.keep(#input::read(&mut received, &app).await);
             if refusal.is_final() {
-                return ::updraft::http::IntoResponse::into_response(refusal.into_problem());
+                return ::updraft::http::IntoResponse::into_response(refusal);
             }
         })
     });
@@ -357,7 +373,7 @@ fn answer(
                     #output::respond(#name(#(#names),*)#pause)
                 }
                 #[expect(unreachable_patterns, reason = "there may be nothing to read")]
-                _ => ::updraft::http::IntoResponse::into_response(refusal.into_problem()),
+                _ => ::updraft::http::IntoResponse::into_response(refusal),
             }
         }
     }

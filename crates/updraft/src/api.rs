@@ -14,6 +14,7 @@ use axum::routing::MethodRouter;
 pub use declaration::{Declaration, Method};
 pub(crate) use declaration::{form, parameters};
 pub use input::{Input, Received};
+pub(crate) use output::OwnPlace;
 pub use output::{Accepted, Created, NoContent, Output};
 pub use routing::ApiFault;
 

@@ -21,6 +21,7 @@ pub use body::Json;
 pub use parameters::{Headers, Path, Query};
 pub use raw::{Raw, RawBody};
 pub use refusal::Refusal;
+pub(crate) use refusal::Unread;
 pub use valid::Valid;
 
 #[cfg(feature = "ws")]

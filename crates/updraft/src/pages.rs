@@ -26,6 +26,10 @@ struct Http;
 #[doc = include_str!("../../../docs/reference/auth.md")]
 struct Auth;
 
+#[cfg(feature = "postgres")]
+#[doc = include_str!("../../../docs/reference/idempotency.md")]
+struct Idempotency;
+
 #[doc = include_str!("../../../docs/reference/client.md")]
 struct Client;
 

@@ -11,7 +11,7 @@ mod supervisor;
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use crate::auth::{Auth, AuthSettings};
 use crate::config::{Config, Invalid, REPLICAS};
 use crate::drain::{DrainBudget, Stop};
 use crate::health::{Checks, Condition, Health, Needs};
+use crate::idempotency::{IdempotencySettings, Keeper};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, TelemetryHandle};
 use crate::watchdog::{self, Delays};
@@ -85,6 +86,7 @@ pub(crate) struct Platform {
     pub(crate) telemetry: telemetry::Settings,
     pub(crate) jobs_concurrency: NonZeroU32,
     auth: AuthSettings,
+    pub(crate) idempotency: IdempotencySettings,
 }
 
 impl Platform {
@@ -145,7 +147,7 @@ impl Platform {
         let telemetry = telemetry::Settings::read(config);
         let about = "how many jobs a worker has in hand at once";
         let jobs_concurrency = config.or("JOBS_CONCURRENCY", JOBS_CONCURRENCY, about);
-        let auth = AuthSettings::read(config);
+        let (auth, idempotency) = (AuthSettings::read(config), IdempotencySettings::read(config));
         // Fields that replicas share look it up themselves.
         replicas?;
         Ok(Self {
@@ -159,6 +161,7 @@ impl Platform {
             telemetry: if kind == Kind::Question { telemetry?.of_errors() } else { telemetry? },
             jobs_concurrency: jobs_concurrency?,
             auth: auth?,
+            idempotency: idempotency?,
         })
     }
 }
@@ -182,6 +185,7 @@ struct Shared {
     telemetry: TelemetryHandle,
     runtime: Handle,
     auth: Auth,
+    keeper: OnceLock<Keeper>,
 }
 
 impl Context {
@@ -224,6 +228,16 @@ impl Context {
     /// Whoever tells callers by their tokens.
     pub(crate) fn auth(&self) -> &Auth {
         &self.shared.auth
+    }
+
+    /// Whoever keeps idempotency keys; `None` where no operation has any.
+    pub(crate) fn keeper(&self) -> Option<&Keeper> {
+        self.shared.keeper.get()
+    }
+
+    /// Has keys kept from here on. There is one keeper per process.
+    pub(crate) fn keep_keys(&self, keeper: Keeper) {
+        drop(self.shared.keeper.set(keeper));
     }
 
     /// Something without which the process is not ready.
@@ -281,6 +295,7 @@ async fn run(
         closers: Arc::clone(&closers),
         health: health.clone(),
         auth: Auth::new(platform.auth, &metrics),
+        keeper: OnceLock::new(),
         metrics,
         checks: platform.checks,
         telemetry: telemetry.clone(),

@@ -147,6 +147,12 @@ impl<A: App> Service<A> {
         Self { migrations, ..self }
     }
 
+    /// Everything that keeps its operations from being answered.
+    fn faults(&self) -> Vec<String> {
+        let api = self.api.faults();
+        api.iter().map(ToString::to_string).chain(self.keys_fault()).collect()
+    }
+
     /// Whether it has anything to do for a process type `web`.
     fn answers(&self) -> bool {
         !self.api.is_empty()

@@ -16,6 +16,7 @@ fn findings(method: Method, fields: &str, item: &str) -> Vec<String> {
         check_path(template, &arguments, &mut findings);
     }
     check_body(method, &arguments, &mut findings);
+    check_idempotent(method, &options, &mut findings);
     let one = |error: syn::Error| {
         let place = error.span().source_text().unwrap_or_else(|| "the attribute".to_owned());
         format!("{place} | {error}")
@@ -39,6 +40,9 @@ fn sound_operations_are_taken() {
         (Method::Get, r#""/a/{id}""#, "async fn f(all: Raw<RawPathParams>) {}"),
         (Method::Post, r#""/a", scope = "a:w", since = 1, until = 3,"#, "fn f(a: Json<A>) {}"),
         (Method::Put, r#"path = "/a", tags = ["a", "b"], id = "x""#, "async fn f(a: Valid<A>) {}"),
+        (Method::Post, r#""/a", idempotent, scope = "a:w""#, "async fn f(a: Json<A>) {}"),
+        (Method::Patch, r#""/a", idempotent = "optional""#, "async fn f(a: Json<A>) {}"),
+        (Method::Post, r#""/a", idempotent = "required""#, "async fn f(a: Json<A>) {}"),
         (Method::Delete, r#""/a", scopes = ["a", "b"]"#, "async fn f(q: Valid<Query<Q>>) {}"),
     ] {
         check(method, fields, item, &[]);
@@ -68,6 +72,19 @@ fn wrong_fields_are_pointed_at() {
         (
             r#""/a", until = 2"#,
             &["the attribute | `until` needs `since`: say in which version it came"],
+        ),
+        (
+            r#""/a", idempotent = "yes", since = 0"#,
+            &[
+                "\"yes\" | a key is \"required\", as without a value, or \"optional\"",
+                "0 | a version is a whole number from 1",
+            ],
+        ),
+        (
+            r#""/a", idempotent"#,
+            &[
+                "idempotent | keys are for `post` and `patch`: the other methods are idempotent by themselves",
+            ],
         ),
         (r#""/a", tags = "x""#, &["\"x\" | a list of texts is written `[\"one\", \"two\"]`"]),
     ] {

@@ -8,7 +8,8 @@ use syn::{Ident, LitInt, LitStr, Token, bracketed, token};
 use crate::findings::Findings;
 use crate::nearest::nearest;
 
-const FIELDS: [&str; 8] = ["scope", "scopes", "since", "until", "tag", "tags", "id", "path"];
+const FIELDS: [&str; 9] =
+    ["idempotent", "scope", "scopes", "since", "until", "tag", "tags", "id", "path"];
 
 /// The fields.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Options {
     pub(super) since: Option<u32>,
     pub(super) until: Option<u32>,
     pub(super) id: Option<String>,
+    /// Whether a key is required, where there are keys, and where that is said.
+    pub(super) idempotent: Option<(bool, Ident)>,
 }
 
 impl Options {
@@ -80,6 +83,9 @@ impl Options {
             };
             return Err(syn::Error::new(name.span(), say));
         }
+        if word == "idempotent" {
+            return self.idempotent(name, input);
+        }
         input.parse::<Token![=]>()?;
         match &*word {
             "path" => self.path = Some(input.parse()?),
@@ -98,6 +104,27 @@ impl Options {
                         return Ok(Err(syn::Error::new(number.span(), say)));
                     }
                 }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Options {
+    /// `idempotent`, or the same with a value.
+    fn idempotent(&mut self, name: Ident, input: ParseStream<'_>) -> syn::Result<syn::Result<()>> {
+        if !input.peek(Token![=]) {
+            self.idempotent = Some((true, name));
+            return Ok(Ok(()));
+        }
+        input.parse::<Token![=]>()?;
+        let wanted: LitStr = input.parse()?;
+        match &*wanted.value() {
+            "required" => self.idempotent = Some((true, name)),
+            "optional" => self.idempotent = Some((false, name)),
+            _ => {
+                let say = "a key is \"required\", as without a value, or \"optional\"";
+                return Ok(Err(syn::Error::new(wanted.span(), say)));
             }
         }
         Ok(Ok(()))

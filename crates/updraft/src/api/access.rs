@@ -30,3 +30,11 @@ pub(super) async fn check(
         .detail(format!("the token lacks the scope {}", missing.join(", ")));
     Err(challenged(problem, &format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"")))
 }
+
+/// Finds out who asks, when somebody says so.
+pub(super) async fn identify(auth: &Auth, request: &mut Request) -> Result<(), ProblemDetails> {
+    let mut extensions = std::mem::take(request.extensions_mut());
+    let caller = auth.caller(request.headers(), &mut extensions).await;
+    *request.extensions_mut() = extensions;
+    caller.map(drop)
+}

@@ -2,6 +2,8 @@
 
 use axum::routing::MethodFilter;
 
+use crate::IdempotencyKey;
+
 /// The method of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
@@ -78,6 +80,8 @@ pub struct Declaration {
     pub tags: &'static [&'static str],
     /// What a caller must have been granted, all of it.
     pub scopes: &'static [&'static str],
+    /// Whether requests have keys, by which one that is sent twice has one effect.
+    pub idempotent: Option<IdempotencyKey>,
     /// The first version that has it; without one it is of every version, at its path alone.
     pub since: Option<u32>,
     /// The first version that has it no more.

@@ -27,7 +27,7 @@ pub trait Output: Sized {
 
 /// Marks a response whose `Location` is a path of this API, without its version.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OwnPlace;
+pub(crate) struct OwnPlace;
 
 /// Something was made: 201, with its place in `Location` and itself as JSON.
 ///

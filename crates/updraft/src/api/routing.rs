@@ -13,7 +13,9 @@ use super::output::OwnPlace;
 use super::{Api, Entry, Operation, Received, access};
 use crate::app::{App, Ctx};
 use crate::contract::{Contract, Shape, pages};
+use crate::idempotency::key_of;
 use crate::metrics::{KnownRoute, RouteLayer};
+use crate::problem::ProblemDetails;
 use crate::release::Release;
 
 /// Why operations cannot be an API together.
@@ -74,14 +76,37 @@ pub(super) fn route<A: App, O: Operation<A>>() -> MethodRouter<Ctx<A>> {
             return problem.into_response();
         }
         if O::DECLARATION.since.is_none() {
-            return O::answer(Received::new(request), app).await;
+            return answer::<A, O>(request, app).await;
         }
         let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-        let mut response = O::answer(Received::new(request), app).await;
+        let mut response = answer::<A, O>(request, app).await;
         below(&version, &mut response);
         response
     };
     axum::routing::on(O::DECLARATION.method.filter(), handler)
+}
+
+/// The answer of the handler, or the one that it gave to the same request before.
+async fn answer<A: App, O: Operation<A>>(mut request: Request, app: Ctx<A>) -> Response {
+    let Some(wanted) = O::DECLARATION.idempotent else {
+        return O::answer(Received::new(request), app).await;
+    };
+    let Some(keeper) = app.keeper().cloned() else {
+        return ProblemDetails::internal("nothing keeps idempotency keys").into_response();
+    };
+    let key = match key_of(request.headers(), wanted) {
+        Ok(Some(key)) => key,
+        Ok(None) => return O::answer(Received::new(request), app).await,
+        Err(problem) => {
+            keeper.refused();
+            return problem.into_response();
+        }
+    };
+    if let Err(problem) = access::identify(app.auth(), &mut request).await {
+        return problem.into_response();
+    }
+    let handler = move |request| O::answer(Received::new(request), app);
+    keeper.answer(O::DECLARATION, key, request, handler).await
 }
 
 /// A place that an operation named is one of the version that was asked.
@@ -179,6 +204,12 @@ impl<A: App> Api<A> {
     /// Whether callers must prove what they were granted.
     pub(crate) fn needs_scopes(&self) -> bool {
         self.operations.iter().any(|entry| !entry.declaration.scopes.is_empty())
+    }
+
+    /// The first operation whose requests have keys, when there is any.
+    pub(crate) fn needs_keys(&self) -> Option<&'static super::Declaration> {
+        let mut all = self.operations.iter().map(|entry| entry.declaration);
+        all.find(|declaration| declaration.idempotent.is_some())
     }
 
     /// All routes.

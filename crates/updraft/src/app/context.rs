@@ -32,6 +32,11 @@ impl<A> Ctx<A> {
         self.context.auth()
     }
 
+    /// Whoever keeps idempotency keys.
+    pub(crate) fn keeper(&self) -> Option<&crate::idempotency::Keeper> {
+        self.context.keeper()
+    }
+
     /// The handle by which work learns that the process ends.
     pub fn stop(&self) -> Stop {
         self.context.stop()

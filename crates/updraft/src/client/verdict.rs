@@ -40,6 +40,11 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
 /// found again.
 pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, repeatable: bool) -> Verdict {
     match status.as_u16() {
+        // Another attempt is being answered still (draft-ietf-httpapi-idempotency-key-header).
+        409 if repeatable => match retry_after(headers) {
+            Some(wait) => Verdict::Throttled(Some(wait)),
+            None => Verdict::Success,
+        },
         429 if repeatable => Verdict::Throttled(retry_after(headers)),
         // It was refused, which says nothing of how well the service is.
         429 => Verdict::Ignore,
@@ -90,6 +95,7 @@ mod tests {
             (400, None, Success, Success),
             (404, Some("1"), Success, Success),
             (409, None, Success, Success),
+            (409, Some("1"), Throttled(second), Success),
             (429, Some("1"), Throttled(second), Ignore),
             (429, None, Throttled(None), Ignore),
             (500, Some("1"), Fail, Fail),

@@ -45,6 +45,9 @@ impl Contract {
             let mut operation = declared(declaration, id);
             let mut shape = Shape::new(&mut schemas, declaration.parameters().collect());
             access(declaration, &mut shape);
+            if let Some(wanted) = declaration.idempotent {
+                shape.idempotency_key(wanted);
+            }
             describe(&mut shape);
             scopes |= shape.has_caller();
             let wrong = shape.finish(&mut operation).into_iter();

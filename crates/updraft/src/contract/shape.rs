@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::document::SCHEME;
 use super::schemas::{Schemas, Way};
+use crate::IdempotencyKey;
 use crate::http::mismatch::resolved;
 use crate::http::parameters::Place;
 use crate::http::text::header_name;
+use crate::idempotency::HEADER;
 use crate::problem::ProblemKind;
 
 /// The part of the contract that says what one operation reads and answers. An
@@ -26,6 +28,8 @@ pub struct Shape<'a> {
     unknown_output: bool,
     /// It knows its caller: always, or where there is a token.
     caller: Option<bool>,
+    /// Its requests have keys.
+    idempotent: bool,
     /// What the template and the types do not agree about.
     faults: Vec<String>,
 }
@@ -66,6 +70,7 @@ impl<'a> Shape<'a> {
             unknown_input: false,
             unknown_output: false,
             caller: None,
+            idempotent: false,
             faults: Vec::new(),
         }
     }
@@ -99,6 +104,11 @@ impl<'a> Shape<'a> {
 
     /// Answers what the contract cannot tell.
     pub fn unknown_output(&mut self) {
+        if self.idempotent {
+            let fault = "it is `idempotent`, and answers `Raw`: a stream of events or a WebSocket \
+                cannot be kept and given again; answer a type that the contract knows";
+            self.faults.push(fault.to_owned());
+        }
         self.unknown_output = true;
     }
 
@@ -106,6 +116,33 @@ impl<'a> Shape<'a> {
     pub fn caller(&mut self, required: bool) {
         self.caller = Some(required || self.caller == Some(true));
         self.problem(&ProblemKind::UNAUTHORIZED);
+    }
+
+    /// Reads a key by which a request that is sent twice has one effect.
+    pub(super) fn idempotency_key(&mut self, wanted: IdempotencyKey) {
+        let schema = json!({
+            "type": "string",
+            "description": "The same for every try of one request, such as a UUID in double \
+                quotes: the same request has one effect, and again the same answer",
+            "minLength": 1,
+            "maxLength": 512,
+        });
+        let required = wanted == IdempotencyKey::Required;
+        self.idempotent = true;
+        self.parameters.push(parameter(HEADER.as_str(), Place::Header, required, schema));
+        self.refuses_malformed();
+        self.refuses_invalid();
+        self.problem(&ProblemKind::IN_PROGRESS);
+        self.problem(&ProblemKind::TOO_LARGE);
+    }
+
+    /// Reads the key itself, which is there only where the declaration says so.
+    pub(crate) fn reads_idempotency(&mut self) {
+        if !self.idempotent {
+            let fault =
+                "it takes `Idempotency`, and is not `idempotent`: write that behind its path";
+            self.faults.push(fault.to_owned());
+        }
     }
 
     /// Whether it knows its caller.
@@ -123,6 +160,11 @@ impl<'a> Shape<'a> {
         for (name, mut schema) in properties(schema) {
             let needed = required.contains(&name);
             let name = if place == Place::Header { header_name(&name) } else { name };
+            if self.idempotent && place == Place::Header && name == HEADER.as_str() {
+                let fault = "`Headers` reads `idempotency-key`, which `idempotent` reads: take `Idempotency`";
+                self.faults.push(fault.to_owned());
+                continue;
+            }
             strip_null(&mut schema);
             self.parameters.push(parameter(&name, place, needed, schema));
         }

@@ -1,6 +1,7 @@
 //! Why a request cannot be read, all of it at once: a caller that learns one mistake per
 //! request is a caller that asks five times.
 
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -86,6 +87,18 @@ impl Refusal {
             (_, count) => format!("{count} parts of the request are wrong"),
         };
         ProblemDetails::of(kind).detail(detail).member("errors", findings)
+    }
+}
+
+/// Marks the answer to a request that no handler has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unread;
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.into_problem().into_response();
+        response.extensions_mut().insert(Unread);
+        response
     }
 }
 

@@ -41,6 +41,9 @@ impl ProblemKind {
     /// Who asks may not do this.
     pub(crate) const FORBIDDEN: Self = Self::bare(403, "Forbidden");
 
+    /// The same request is being answered already.
+    pub(crate) const IN_PROGRESS: Self = Self { retry_after: true, ..Self::bare(409, "Conflict") };
+
     /// A problem that its status says all of.
     pub const fn bare(status: u16, title: &'static str) -> Self {
         Self { status, uri: None, title, detail: None, retry_after: false }

@@ -2,7 +2,7 @@
 //! drain within themselves. What it starts is what `run` starts; signals, the watchdog and the
 //! admin listener are left out, and whoever holds it decides when it ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
@@ -55,6 +55,7 @@ impl Rehearsal {
             closers: Arc::clone(&closers),
             health: health.clone(),
             auth: Auth::new(platform.auth, &metrics),
+            keeper: OnceLock::new(),
             metrics: metrics.clone(),
             checks: platform.checks,
             telemetry,

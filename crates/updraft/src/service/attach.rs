@@ -3,6 +3,7 @@
 use super::Service;
 use crate::app::{App, Ctx};
 use crate::attachment::Attaching;
+use crate::idempotency::{Idempotency, IdempotencySettings, Keeper};
 use crate::migration::SchemaWatch;
 use crate::process::Context;
 use crate::sql::Sql;
@@ -40,7 +41,7 @@ impl<A: App> Service<A> {
         &self,
         parsed: A::Parsed,
         context: &Context,
-    ) -> Result<Ctx<A>, BoxError> {
+    ) -> Result<(Ctx<A>, Attaching), BoxError> {
         let attaching = self.attaching(context);
         let app = A::attach(parsed, &attaching).await?;
         if let Some(sql) = self.migrated(&attaching)?
@@ -48,7 +49,35 @@ impl<A: App> Service<A> {
         {
             return Err(MigrateError::Behind { missing }.into());
         }
-        Ok(Ctx::new(app, context.clone()))
+        Ok((Ctx::new(app, context.clone()), attaching))
+    }
+
+    /// Has idempotency keys kept in the service's database, where operations have any.
+    pub(super) fn keep_keys(
+        &self,
+        attaching: &Attaching,
+        context: &Context,
+        settings: IdempotencySettings,
+    ) -> Result<(), BoxError> {
+        if let Some(operation) = self.api.needs_keys() {
+            let without = || {
+                format!(
+                    "{operation} is idempotent, and there is no database: set the variable of its field of type Sql"
+                )
+            };
+            let sql = self.migrated(attaching)?.ok_or_else(without)?;
+            context.keep_keys(Keeper::new(sql, settings, attaching.metrics()));
+        }
+        Ok(())
+    }
+
+    /// What keeps idempotent operations from having a place for their keys.
+    pub(super) fn keys_fault(&self) -> Option<String> {
+        let operation = self.api.needs_keys()?;
+        let is_there = self.migrations.contains(&Idempotency::MIGRATION);
+        (!is_there).then(|| {
+            format!("{operation} is idempotent: put `Idempotency::MIGRATION` among the migrations of the service")
+        })
     }
 
     /// The database that the migrations are of; `None`: there are no migrations, or the

@@ -31,7 +31,7 @@ pub(super) fn run<A: App>(
 
 /// Tells what keeps the operations of this service from being an API, if anything does.
 fn refuse_api<A: App>(service: &Service<A>) -> Option<ExitCode> {
-    let faults = service.api.faults();
+    let faults = service.faults();
     if faults.is_empty() {
         return None;
     }

@@ -6,11 +6,12 @@ use axum::Router;
 use super::Service;
 use crate::app::{App, Ctx};
 use crate::cron::{Scheduler, Timetable};
+use crate::idempotency::IdempotencySettings;
 use crate::migration::SchemaWatch;
 use crate::process::Context;
 use crate::queue::{JobFamilies, Worker};
 use crate::release::Release;
-use crate::{ApiFault, BoxError, Queue};
+use crate::{BoxError, Queue};
 
 /// What a test needs of a service.
 pub(crate) struct Rehearsed<A: App> {
@@ -32,8 +33,8 @@ impl<A: App> Service<A> {
     }
 
     /// What keeps its operations from being an API.
-    pub(crate) fn api_faults(&self) -> Vec<ApiFault> {
-        self.api.faults()
+    pub(crate) fn api_faults(&self) -> Vec<String> {
+        self.faults()
     }
 
     /// Attaches, and applies the migrations. Jobs, relays of outboxes, schedules and the
@@ -46,6 +47,7 @@ impl<A: App> Service<A> {
         self,
         parsed: A::Parsed,
         context: &Context,
+        settings: IdempotencySettings,
     ) -> Result<Rehearsed<A>, BoxError> {
         let metrics = context.metrics();
         let attaching = self.attaching(context);
@@ -56,6 +58,7 @@ impl<A: App> Service<A> {
             SchemaWatch::start(context, &sql, self.migrations).await;
         }
         context.auth().start(context);
+        self.keep_keys(&attaching, context, settings)?;
         let app = Ctx::new(app, context.clone());
         let queue = attaching.queue(None);
         let families = metrics.families::<JobFamilies>();

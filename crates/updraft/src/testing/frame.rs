@@ -79,7 +79,6 @@ where
     let service = service();
     let faults = service.api_faults();
     if !faults.is_empty() {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         fail(format_args!("the operations cannot be an API together: {}", faults.join("; ")));
     }
     let Ready { platform, parsed, isolated } = match setup.ready::<A>() {
@@ -91,6 +90,7 @@ where
         Err(missing) => fail(format_args!("{}, or set {SKIP}=1", missing.0)),
     };
     let release: Release = *service.release();
+    let idempotency = platform.idempotency;
     log_panics();
     let (telemetry, captured) = Telemetry::kept(&release, platform.telemetry.clone());
     let clock = TestClock::default();
@@ -111,7 +111,7 @@ where
     };
     let judged = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let rehearsed = service.rehearse(parsed, &context).await;
+            let rehearsed = service.rehearse(parsed, &context, idempotency).await;
             drop(context);
             let stage = Stage::set(rehearsed, web, &life, &captured, clock).await;
             life.started();

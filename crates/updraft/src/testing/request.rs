@@ -96,6 +96,16 @@ impl TestRequest {
         self
     }
 
+    /// The header `Idempotency-Key`, in double quotes.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be a header.
+    #[track_caller]
+    pub fn idempotency_key(self, key: impl std::fmt::Display) -> Self {
+        self.header("idempotency-key", &format!("\"{key}\""))
+    }
+
     /// A bearer token, to be verified as any.
     #[track_caller]
     pub fn bearer(self, token: &str) -> Self {

@@ -16,7 +16,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
 /// What scripts may read of answers beside what they always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "etag, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id",
+    "etag, idempotent-replayed, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id",
 );
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");

@@ -12,4 +12,7 @@ mod repeat;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+#[cfg(all(feature = "testing", feature = "tls"))]
+mod tls;
+#[cfg(test)]
 mod typed;

@@ -9,7 +9,6 @@ INSERT INTO stock (sku, on_hand) VALUES
 
 CREATE TABLE orders (
     id TEXT PRIMARY KEY,
-    idempotency_key TEXT UNIQUE,
     sku TEXT NOT NULL REFERENCES stock (sku),
     quantity INTEGER NOT NULL CHECK (0 < quantity),
     placed_at TIMESTAMPTZ NOT NULL,

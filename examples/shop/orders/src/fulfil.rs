@@ -55,7 +55,7 @@ mod tests {
             let db = SqlUrl::parse(&url).unwrap().open().await.unwrap();
             db.migrate(ORDERS).await.unwrap();
             let mut tx = db.begin().await.unwrap();
-            let order_id = store::insert(&mut tx, "KITE", 3, None).await.unwrap().unwrap();
+            let order_id = store::insert(&mut tx, "KITE", 3).await.unwrap();
             tx.commit().await.unwrap();
 
             for _ in 0..2 {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use updraft::sql::{Executor, Record, Transaction, query};
-use updraft::{Migration, Queue, Sql, SqlError, migrations};
+use updraft::{Idempotency, Migration, Queue, Sql, SqlError, migrations};
 use uuid::Uuid;
 
 /// The schema, oldest change first.
-pub(crate) const MIGRATIONS: &[Migration] = migrations!(Queue::MIGRATION, "migrations");
+pub(crate) const MIGRATIONS: &[Migration] =
+    migrations!(Queue::MIGRATION, Idempotency::MIGRATION, "migrations");
 
 /// An order as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Record, Serialize)]
@@ -25,32 +26,21 @@ pub(crate) async fn has_product(tx: &mut Transaction, sku: &str) -> Result<bool,
     query("SELECT EXISTS (SELECT 1 FROM stock WHERE sku = $1)").bind(sku).fetch_one(tx).await
 }
 
-/// Inserts an order and gives its id; none when another has taken the key meanwhile.
+/// Inserts an order and gives its id.
 pub(crate) async fn insert(
     tx: &mut Transaction,
     sku: &str,
     quantity: u32,
-    idempotency_key: Option<&str>,
-) -> Result<Option<String>, SqlError> {
-    let insert = "INSERT INTO orders (id, idempotency_key, sku, quantity, placed_at)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id";
+) -> Result<String, SqlError> {
+    let insert = "INSERT INTO orders (id, sku, quantity, placed_at) VALUES ($1, $2, $3, $4)
+        RETURNING id";
     query(insert)
         .bind(Uuid::now_v7().to_string())
-        .bind(idempotency_key)
         .bind(sku)
         .bind(quantity)
         .bind(Timestamp::now())
-        .fetch_optional(tx)
+        .fetch_one(tx)
         .await
-}
-
-pub(crate) async fn by_key(
-    tx: &mut Transaction,
-    idempotency_key: &str,
-) -> Result<Option<Order>, SqlError> {
-    let find = "SELECT *, CASE WHEN fulfilled_at IS NULL THEN 'placed' ELSE 'fulfilled' END
-        AS state FROM orders WHERE idempotency_key = $1";
-    query(find).bind(idempotency_key).fetch_optional(tx).await
 }
 
 pub(crate) async fn by_id(on: impl Executor<'_>, id: &str) -> Result<Option<Order>, SqlError> {

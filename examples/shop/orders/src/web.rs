@@ -4,8 +4,8 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use updraft::http::{Created, Headers, Json, Path, Query, Valid};
-use updraft::{Ctx, Error, Problem, get, post};
+use updraft::http::{Created, Json, Path, Query, Valid};
+use updraft::{Ctx, Error, Idempotency, Problem, Recorded, get, post};
 
 use crate::Orders;
 use crate::fulfil::Fulfil;
@@ -25,61 +25,36 @@ pub(crate) struct NewOrder {
     quantity: u32,
 }
 
-#[derive(Deserialize, JsonSchema, Validate)]
-pub(crate) struct Retried {
-    /// The same key gives the same order, however often it is asked for
-    #[garde(ascii, length(min = 1, max = 200))]
-    idempotency_key: Option<String>,
-}
-
 /// Why an order was not placed.
 #[derive(Problem)]
 pub(crate) enum PlaceError {
     /// This product is not sold here
     #[problem(422)]
     UnknownProduct { sku: String },
-    /// The Idempotency-Key was used for another order
-    #[problem(422)]
-    KeyReused,
     #[problem(500)]
     Internal(#[from] Error),
 }
 
 /// Places an order
 ///
-/// The order and the job that fulfils it come into being together.
-#[post("/orders")]
+/// The order, the job that fulfils it and the answer come into being together.
+#[post("/orders", idempotent = "optional")]
 pub(crate) async fn place(
     app: Ctx<Orders>,
-    headers: Valid<Headers<Retried>>,
+    key: Idempotency,
     Valid(new): Valid<NewOrder>,
-) -> Result<Created<Order>, PlaceError> {
-    let key = headers.idempotency_key.as_deref();
+) -> Result<Recorded<Created<Order>>, PlaceError> {
     let mut tx = app.db.begin().await?;
-    if let Some(key) = key
-        && let Some(order) = store::by_key(&mut tx, key).await?
-    {
-        return again(order, &new);
-    }
     if !store::has_product(&mut tx, &new.sku).await? {
         return Err(PlaceError::UnknownProduct { sku: new.sku });
     }
-    let Some(id) = store::insert(&mut tx, &new.sku, new.quantity, key).await? else {
-        let order = store::by_key(&mut tx, key.unwrap_or_default()).await?;
-        return again(order.ok_or(Error::new("the order of the key is gone"))?, &new);
-    };
+    let id = store::insert(&mut tx, &new.sku, new.quantity).await?;
     app.jobs.enqueue(&mut tx, Fulfil { order_id: id.clone() }).await?;
     let order = store::by_id(&mut tx, &id).await?.ok_or(Error::new("the new order is gone"))?;
+    let place = format!("/orders/{id}");
+    let answer = key.record(&mut tx, Created::at(place, order)).await?;
     tx.commit().await?;
-    Ok(created(order))
-}
-
-/// The order a key has placed, for who sends the same again.
-fn again(order: Order, new: &NewOrder) -> Result<Created<Order>, PlaceError> {
-    if (&order.sku, order.quantity) != (&new.sku, new.quantity) {
-        return Err(PlaceError::KeyReused);
-    }
-    Ok(created(order))
+    Ok(answer)
 }
 
 #[derive(Deserialize, JsonSchema, Validate)]
@@ -113,8 +88,4 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Option<Json<Order>>, Error> {
     Ok(store::by_id(&app.db, &id).await?.map(Json))
-}
-
-fn created(order: Order) -> Created<Order> {
-    Created::at(format!("/orders/{}", order.id), order)
 }

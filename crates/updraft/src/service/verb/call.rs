@@ -85,12 +85,14 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
             Ok(booted) => booted,
             Err(code) => return code,
         };
+    let idempotency = platform.idempotency;
     let answered = Arc::new(Mutex::new(None));
     let answer = Arc::clone(&answered);
     let ended = boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let app = service.attach_once(parsed, &context).await?;
+            let (app, attaching) = service.attach_once(parsed, &context).await?;
             context.auth().start(&context);
+            service.keep_keys(&attaching, &context, idempotency)?;
             let router = service.api.into_router(&service.release).with_state(app);
             let Ok(response) = router.oneshot(request).await;
             let response = crate::web::explained(response).await;

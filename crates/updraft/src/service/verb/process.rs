@@ -51,7 +51,7 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, name: &str) -> ExitCo
     };
     let Booted { telemetry, runtime, platform, parsed, release } = booted;
     tracing::info!(commit = release.commit(), "starting");
-    let concurrency = platform.jobs_concurrency;
+    let (concurrency, idempotency) = (platform.jobs_concurrency, platform.idempotency);
     boot::run(release, telemetry, runtime, platform, move |context| match name {
         "worker" => Start::Worker(boxed(async move {
             let (app, attaching) = service.attach(parsed, &context).await?;
@@ -67,6 +67,10 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, name: &str) -> ExitCo
                 work(&service, &app, &attaching, &context, concurrency)?;
             }
             context.auth().start(&context);
+            service.keep_keys(&attaching, &context, idempotency)?;
+            if let Some(keeper) = context.keeper() {
+                keeper.start(&context);
+            }
             Ok(answer(service, app))
         })),
     })

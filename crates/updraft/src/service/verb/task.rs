@@ -37,7 +37,7 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
         };
     boot::run(release, telemetry, runtime, platform, move |context| {
         Start::Task(boxed(async move {
-            let app = service.attach_once(parsed, &context).await?;
+            let (app, _attaching) = service.attach_once(parsed, &context).await?;
             let span = crate::trace::root("task", name);
             run(app, context.stop()).instrument(span).await
         }))

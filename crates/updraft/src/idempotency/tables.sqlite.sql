@@ -1,0 +1,11 @@
+CREATE TABLE updraft_idempotency (
+    id TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    token TEXT NOT NULL,
+    lease_until_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    head TEXT,
+    body BLOB
+) STRICT;
+
+CREATE INDEX updraft_idempotency_expires ON updraft_idempotency (expires_at_ms);
