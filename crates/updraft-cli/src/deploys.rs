@@ -12,6 +12,7 @@ use crate::failure::{Class, Failure};
 use crate::global::Global;
 use crate::output;
 use crate::running::Addressed;
+use crate::verb::roll_out;
 
 /// Which deploy a verb is about.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,13 +43,20 @@ impl Deploys {
         self.addressed.dir.system()
     }
 
-    /// Makes a release that was just appended the current one, and says what that means.
-    pub(crate) async fn settle(&self, release: &Release) -> Result<(), Failure> {
-        let Release { number, deploy, origin, .. } = self.store.set_current(release.number)?;
-        output::say(format!("release {number} is current in {deploy}: {origin}"));
-        if deploy == Name::local() && self.addressed.client().await?.is_some() {
-            output::say(format!("{} goes on with what it runs", self.addressed.name));
+    /// Makes a release that was just appended the current one. Where the system runs here it
+    /// is rolled out first; when that fails, the one before stays current.
+    pub(crate) async fn settle(&self, release: &Release, json: bool) -> Result<(), Failure> {
+        let Release { number, deploy, origin, .. } = release;
+        let client = match *deploy == Name::local() {
+            true => self.addressed.client().await?,
+            false => None,
+        };
+        if let Some(client) = client {
+            output::say(format!("release {number} is recorded"));
+            roll_out::to_release(&client, number.get(), json).await?;
         }
+        self.store.set_current(*number)?;
+        output::say(format!("release {number} is current in {deploy}: {origin}"));
         Ok(())
     }
 }

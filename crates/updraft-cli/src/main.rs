@@ -18,6 +18,7 @@ mod quantity;
 mod readiness;
 #[cfg(test)]
 mod reference;
+mod released;
 mod running;
 mod screen;
 mod system_dir;
@@ -65,7 +66,9 @@ fn main() -> ExitCode {
 
 fn run(global: &Global, verb: Verb) -> Outcome {
     let mut threads = match verb {
-        Verb::Up(_) | Verb::Build(_) | Verb::Check(_) => Builder::new_multi_thread(),
+        Verb::Up(_) | Verb::Build(_) | Verb::Release(_) | Verb::Check(_) => {
+            Builder::new_multi_thread()
+        }
         _ => Builder::new_current_thread(),
     };
     let runtime = threads.worker_threads(SUPERVISOR_THREADS).enable_all().build();
@@ -96,7 +99,7 @@ async fn dispatch(global: &Global, verb: Verb) -> Outcome {
         Verb::Task(args) => verb::task::run(global, args).await,
         Verb::Build(args) => Box::pin(verb::build::run(global, args)).await,
         Verb::Config(args) => verb::config::run(global, args),
-        Verb::Release(args) => verb::release::run(global, args),
+        Verb::Release(args) => Box::pin(verb::release::run(global, args)).await,
         Verb::Rollback(args) => verb::rollback::run(global, args).await,
         Verb::Promote(args) => verb::promote::run(global, args).await,
         Verb::Check(args) => Box::pin(verb::check::run(global, *args)).await,

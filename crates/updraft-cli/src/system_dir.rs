@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use updraft_engine::StateDir;
+use updraft_system::release::ManifestForm;
 use updraft_system::{Name, System, parse_manifest, parse_procfile};
 
 use crate::failure::Failure;
@@ -91,6 +92,15 @@ impl SystemDir {
                 }
             }
         }
+    }
+
+    /// The text of the manifest, and how it is to be read.
+    pub(crate) fn manifest(&self) -> (String, ManifestForm) {
+        let form = match self.form {
+            Form::Manifest => ManifestForm::Toml,
+            Form::Procfile => ManifestForm::Procfile { system: name_of_folder(&self.directory) },
+        };
+        (self.text.clone(), form)
     }
 
     /// Where the state of this system lives.

@@ -22,6 +22,9 @@ pub struct RollOutRequest {
     /// The whole must be done within so many milliseconds from now; `null`: 30 minutes.
     #[serde(default)]
     pub deadline_ms: Option<u64>,
+    /// The release that is to run; `null`: the working tree.
+    #[serde(default)]
+    pub release: Option<u64>,
 }
 
 /// A line of the answer to `POST /v1/roll-out`.

@@ -6,15 +6,17 @@ mod source;
 mod verify;
 mod workshop;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use updraft_system::release::{Artifact, Sha256};
 use updraft_system::{Name, Service, System};
 
 use crate::completion;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Class, Failure, Outcome};
 use crate::global::Global;
 use crate::names;
 use crate::output;
@@ -111,6 +113,40 @@ async fn within(
     progress.clear();
     show(global, &made, args.oci.as_deref())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The images of all services of the working tree, as a release has them.
+pub(crate) async fn artifacts(global: &Global) -> Result<BTreeMap<Name, Artifact>, Failure> {
+    let source = Source::of_folder(&global.directory)?;
+    let remote = Remote::open(&RegistryArgs::default())?;
+    let workshop = Workshop::open().await?;
+    let built = every(&workshop, global, &source, &remote).await;
+    workshop.close().await;
+    built
+}
+
+async fn every(
+    workshop: &Workshop,
+    global: &Global,
+    source: &Source,
+    remote: &Remote,
+) -> Result<BTreeMap<Name, Artifact>, Failure> {
+    let images = Images::open(source, remote)?;
+    let mut progress = Progress::start(global.json);
+    let mut artifacts = BTreeMap::new();
+    for service in source.system().services.values() {
+        let made = images.make(workshop, source, service, &mut progress).await?;
+        let revision = source.revision();
+        let digest = Sha256::of_hex(made.digest.hex())
+            .map_err(|error| Failure::from_error(Class::Finding, &error))?;
+        let artifact = Artifact {
+            digest,
+            commit: revision.map(|revision| revision.commit.clone()),
+            dirty: revision.is_some_and(|revision| revision.dirty),
+        };
+        artifacts.insert(service.name.clone(), artifact);
+    }
+    Ok(artifacts)
 }
 
 fn show(global: &Global, made: &[Made], oci: Option<&Path>) -> Result<(), Failure> {

@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &Global, args: PromoteArgs) -> Outcome {
     }
     let deploys = Deploys::find(global)?;
     let release = deploys.store.promote(&args.from, &args.to, args.note, &author())?;
-    deploys.settle(&release).await?;
+    deploys.settle(&release, global.json).await?;
     if global.json {
         output::json_result(&release)?;
     } else {

@@ -7,11 +7,11 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use updraft_system::{
     Name, PlannedProcess, PlannedService, RollOutEnd, RollOutEvent, RollOutOutcome, RollOutPlan,
-    RollOutRequest, ServiceChange, Way,
+    RollOutRequest, RollOutStep, ServiceChange, Way,
 };
 
 use crate::completion;
-use crate::control::ControlError;
+use crate::control::{Client, ControlError};
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
 use crate::output;
@@ -62,6 +62,7 @@ pub(crate) async fn run(global: &Global, args: RollOutArgs) -> Outcome {
         plan: args.plan,
         all: args.all,
         deadline_ms: u64::try_from(args.deadline.as_millis()).ok(),
+        release: None,
     };
     let mut events = client.roll_out(&request).await?;
     let mut progress = Progress::start(global.json);
@@ -83,10 +84,7 @@ pub(crate) async fn run(global: &Global, args: RollOutArgs) -> Outcome {
                 return Ok(ExitCode::SUCCESS);
             }
             RollOutEvent::Plan(plan) if !global.json => warn(&mut progress, &plan),
-            RollOutEvent::Step(step) => {
-                let detail = step.detail.map(|it| format!(": {it}")).unwrap_or_default();
-                progress.show(&format!("rolling-out {} {}{detail}", step.source, step.state));
-            }
+            RollOutEvent::Step(step) => show(&mut progress, step),
             RollOutEvent::Ended(end) => {
                 progress.clear();
                 return told(global, end);
@@ -117,11 +115,46 @@ fn cannot_roll(service: &PlannedService, process: &PlannedProcess) -> String {
     format!("{name} cannot roll: it stops first, then starts; it is not there {gap}")
 }
 
+/// Replaces what runs by a release, and waits until that is done.
+pub(crate) async fn to_release(client: &Client, number: u64, json: bool) -> Result<(), Failure> {
+    let request = RollOutRequest { release: Some(number), ..RollOutRequest::default() };
+    let mut events = client.roll_out(&request).await?;
+    let mut progress = Progress::start(json);
+    while let Some(event) = events.next().await? {
+        match event {
+            RollOutEvent::Refused(problem) => return Err(problem.into()),
+            RollOutEvent::Preparing(text) => progress.show(&text),
+            RollOutEvent::Plan(plan) => warn(&mut progress, &plan),
+            RollOutEvent::Step(step) => show(&mut progress, step),
+            RollOutEvent::Ended(end) => {
+                progress.clear();
+                output::say(judged(end)?);
+                return Ok(());
+            }
+        }
+    }
+    Err(ControlError::Gone(None).into())
+}
+
+fn show(progress: &mut Progress, step: RollOutStep) {
+    let detail = step.detail.map(|it| format!(": {it}")).unwrap_or_default();
+    progress.show(&format!("rolling-out {} {}{detail}", step.source, step.state));
+}
+
 fn told(global: &Global, end: RollOutEnd) -> Outcome {
+    let said = judged(end)?;
+    if !global.json {
+        output::say(said);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How it went, in words.
+fn judged(end: RollOutEnd) -> Result<String, Failure> {
     let took = Duration::from_millis(end.took_ms).as_secs_f64();
     let reason = end.reason.unwrap_or_default();
     let lines: String = end.lines.iter().map(|line| format!("\n  {line}")).collect();
-    let said = match end.outcome {
+    Ok(match end.outcome {
         RollOutOutcome::Done => format!("rolled out in {took:.1} s"),
         RollOutOutcome::Unchanged => "nothing has changed".to_owned(),
         RollOutOutcome::RolledBack => {
@@ -133,11 +166,7 @@ fn told(global: &Global, end: RollOutEnd) -> Outcome {
             let message = format!("the roll-out failed half way: {reason}{lines}");
             return Err(Failure::finding(message).help("`updraft ps` shows what runs now"));
         }
-    };
-    if !global.json {
-        output::say(said);
-    }
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn in_words(plan: &RollOutPlan) -> String {

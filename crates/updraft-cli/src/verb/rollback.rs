@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: RollbackArgs) -> Outcome {
     let deploys = Deploys::find(global)?;
     let deploy = &args.deploy.deploy;
     let release = deploys.store.rollback(deploy, args.to, args.note, &author())?;
-    deploys.settle(&release).await?;
+    deploys.settle(&release, global.json).await?;
     if global.json {
         output::json_result(&release)?;
     } else {

@@ -4,34 +4,73 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use updraft_engine::{RollOut, RollOutOptions, Source};
-use updraft_system::{RollOutEvent, RollOutRequest};
+use updraft_engine::{Engine, RollOut, RollOutOptions, Source};
+use updraft_system::release::ReleaseNumber;
+use updraft_system::{LogSource, Name, RollOutEvent, RollOutOutcome, RollOutRequest};
 
 use super::super::line_stream::{LineSender, LineStream};
 use super::{Answer, Refusal, Routes, body_or_default, stream};
 use crate::failure::{Class, Failure};
+use crate::released;
 use crate::system_dir::SystemDir;
 
 use hyper::StatusCode;
 
 impl Routes {
     pub(super) async fn roll_out(self, request: Request<Incoming>) -> Answer {
-        let RollOutRequest { services, plan, all, deadline_ms } = body_or_default(request).await?;
+        let request: RollOutRequest = body_or_default(request).await?;
+        let RollOutRequest { services, plan, all, deadline_ms, release } = request;
         let found = SystemDir::at(self.engine.directory()).map_err(refusal)?;
-        let system = found.system().map_err(refusal)?;
-        let source = Source::Tree { system, directory: self.engine.directory().to_owned() };
+        let source = match release {
+            Some(number) => self.released(&found, number).await?,
+            None => {
+                let system = found.system().map_err(refusal)?;
+                Source::Tree { system, directory: self.engine.directory().to_owned() }
+            }
+        };
         let deadline = deadline_ms.map(Duration::from_millis);
         let slot = self.slot()?;
         let roll_out =
             self.engine.roll_out(source, RollOutOptions { services, plan, all, deadline });
-        Ok(stream(LineStream::new(slot, |lines| send(roll_out, lines))))
+        let seen = Seen { engine: self.engine.clone(), release };
+        Ok(stream(LineStream::new(slot, |lines| send(roll_out, seen, lines))))
+    }
+
+    /// What a release runs.
+    async fn released(&self, found: &SystemDir, number: u64) -> Result<Source, Refusal> {
+        let state = found.state().map_err(refusal)?;
+        let number: ReleaseNumber = number.to_string().parse().map_err(
+            |error: updraft_system::release::InvalidReleaseNumber| {
+                refusal(Failure::from_error(Class::Usage, &error))
+            },
+        )?;
+        // Values are decrypted and images unpacked.
+        let made = tokio::task::spawn_blocking(move || released::target(&state, number));
+        let broken = |error: tokio::task::JoinError| {
+            refusal(Failure::environment("the release cannot be read").because(&error))
+        };
+        let target = made.await.map_err(broken)?.map_err(refusal)?;
+        Ok(Source::Made(target))
     }
 }
 
-async fn send(mut roll_out: RollOut, lines: LineSender) {
+/// Who has to know how a roll-out ends.
+struct Seen {
+    engine: Engine,
+    release: Option<u64>,
+}
+
+async fn send(mut roll_out: RollOut, seen: Seen, lines: LineSender) {
     while let Some(event) = roll_out.next().await {
         let event =
             event.unwrap_or_else(|error| RollOutEvent::Refused(*Refusal::from(error).problem));
+        if let RollOutEvent::Ended(end) = &event
+            && end.outcome == RollOutOutcome::Done
+            && let Err(error) = seen.engine.remember_release(seen.release)
+        {
+            let source = LogSource::new(Name::roll_out(), Name::roll_out(), 1);
+            seen.engine.logs().notice(&source, &error.to_string());
+        }
         lines.send(&event).await;
     }
 }

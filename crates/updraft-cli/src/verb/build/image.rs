@@ -18,6 +18,7 @@ use super::workshop::Workshop;
 use crate::failure::{Class, Failure};
 use crate::output;
 use crate::progress::Progress;
+use crate::released::IMAGES;
 
 /// The images of a system.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl<'a> Images<'a> {
     /// Those in the state folder of a source's system.
     pub(super) fn open(source: &Source, remote: &'a Remote) -> Result<Self, Failure> {
         let root = source.state().root();
-        Self::in_layout(&root.join("images"), root, remote)
+        Self::in_layout(&root.join(IMAGES), root, remote)
     }
 
     /// Those of a second build, in a layout of its own.

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::quantity;
 
 /// How registries are spoken to.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct RegistryArgs {
     /// Speak to registries without TLS; a registry on this machine is always spoken to so
     #[arg(long)]

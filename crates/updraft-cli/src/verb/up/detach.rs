@@ -124,6 +124,9 @@ fn spawn(up: &Up, words: &Path) -> io::Result<Child> {
     if up.args.fresh {
         command.arg("--fresh");
     }
+    if let Some(number) = up.args.release {
+        command.args(["--release", &number.to_string()]);
+    }
     // Absolute, so it is taken for a folder and what follows for services.
     command.arg("--").arg(&up.addressed.dir.directory);
     command.args(up.only.iter().map(|name| name.as_str()));

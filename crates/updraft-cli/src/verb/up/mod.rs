@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use updraft_engine::{Options, Remembered, Source, StateLock};
+use updraft_system::release::ReleaseNumber;
 use updraft_system::{Name, Route, System, SystemState};
 
 use crate::completion;
@@ -20,6 +21,7 @@ use crate::global::Global;
 use crate::log_view::LogStyle;
 use crate::names;
 use crate::output;
+use crate::released;
 use crate::running::{Addressed, Presence, Supervisor};
 use crate::system_dir::SystemDir;
 
@@ -31,6 +33,7 @@ Examples:
   updraft up examples/shop        the system of another folder
   updraft up orders pricing       two services and what they need
   updraft up -d                   in the background; returns when it is ready
+  updraft up -d --release 41      exactly release 41, whatever the folder holds
   updraft up -d --fresh           the same, and nothing of an earlier run comes back
   updraft up --resume             what a supervisor such as systemd starts
 
@@ -61,6 +64,9 @@ pub(crate) struct UpArgs {
     /// Replace ports of earlier runs that somebody else holds now
     #[arg(long)]
     new_ports: bool,
+    /// Run exactly this release instead of the working tree
+    #[arg(long, value_name = "N")]
+    release: Option<ReleaseNumber>,
     /// Stay in the foreground and start again what ran before it was cut off, as `-d` does
     #[arg(long, conflicts_with_all = ["detach", "fresh"])]
     resume: bool,
@@ -107,12 +113,16 @@ struct Up {
 
 impl Up {
     async fn start(self, lock: StateLock) -> Outcome {
-        let system = self.addressed.dir.system()?;
+        let (source, release) = self.source()?;
+        let system = match &source {
+            Source::Tree { system, .. } => system,
+            Source::Made(target) => &target.system,
+        };
         for name in &self.only {
-            names::service(&system, name).map_err(|error| Failure::usage(error.to_string()))?;
+            names::service(system, name).map_err(|error| Failure::usage(error.to_string()))?;
         }
         if self.args.detach || self.args.resume {
-            resume::tell(&self, &system)?;
+            resume::tell(&self, system)?;
         }
         if self.args.detach {
             // The background half takes it again.
@@ -120,12 +130,12 @@ impl Up {
             return detach::start(&self).await;
         }
         let quiet = self.args.quiet || self.args.background;
-        let options = self.options(&system)?;
+        let options = self.options(system, release)?;
         let launch = session::Launch {
             style: (!quiet).then(|| self.style()),
             background: self.args.background,
             options,
-            source: Source::Tree { system, directory: self.addressed.dir.directory.clone() },
+            source,
             directory: self.addressed.dir.directory,
             state: self.addressed.state,
             lock,
@@ -133,10 +143,29 @@ impl Up {
         session::run(launch).await
     }
 
+    /// What is run: a release that is named, or ran before, or the working tree.
+    fn source(&self) -> Result<(Source, Option<u64>), Failure> {
+        let state = &self.addressed.state;
+        let comes_back = (self.args.detach || self.args.background || self.args.resume)
+            && !self.args.fresh
+            && self.only.is_empty();
+        let number = match (self.args.release, comes_back) {
+            (Some(number), _) => Some(number),
+            (None, true) => resume::release(state)?,
+            (None, false) => None,
+        };
+        if let Some(number) = number {
+            let target = released::target(state, number)?;
+            return Ok((Source::Made(target), Some(number.get())));
+        }
+        let (system, directory) = (self.addressed.dir.system()?, &self.addressed.dir.directory);
+        Ok((Source::Tree { system, directory: directory.clone() }, None))
+    }
+
     /// What to run, and whether to keep that for the next start.
-    fn options(&self, system: &System) -> Result<Options, Failure> {
+    fn options(&self, system: &System, release: Option<u64>) -> Result<Options, Failure> {
         let new_ports = self.args.new_ports;
-        let named = Remembered { services: self.only.clone(), ..Remembered::default() };
+        let named = Remembered { services: self.only.clone(), release, ..Remembered::default() };
         if !self.args.background && !self.args.resume {
             return Ok(Options { only: named.services, new_ports, remember: None });
         }
@@ -144,6 +173,7 @@ impl Up {
             true => resume::what_ran(&self.addressed.state, system)?.unwrap_or(named),
             false => named,
         };
+        let run = Remembered { release, ..run };
         Ok(Options { only: run.services.clone(), new_ports, remember: Some(run) })
     }
 
@@ -161,7 +191,11 @@ impl Up {
 
     async fn join(&self, client: &Client, pid: u32) -> Outcome {
         let name = &self.addressed.name;
-        let for_starts = [("--new-ports", self.args.new_ports), ("--fresh", self.args.fresh)];
+        let for_starts = [
+            ("--new-ports", self.args.new_ports),
+            ("--fresh", self.args.fresh),
+            ("--release", self.args.release.is_some()),
+        ];
         if let Some((option, _)) = for_starts.iter().find(|(_, given)| *given) {
             return Err(Failure::usage(format!("{name} runs already; {option} is for its start"))
                 .help("`updraft down` stops it"));

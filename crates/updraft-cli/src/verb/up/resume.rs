@@ -2,6 +2,7 @@
 
 use updraft_engine::{Remembered, StateDir};
 use updraft_system::System;
+use updraft_system::release::ReleaseNumber;
 
 use super::Up;
 use crate::failure::Failure;
@@ -20,6 +21,12 @@ pub(super) fn what_ran(state: &StateDir, system: &System) -> Result<Option<Remem
             .help("`updraft up -d --fresh` starts the system as its manifest has it"));
     }
     Ok(Some(run))
+}
+
+/// The release that ran before, if one did.
+pub(super) fn release(state: &StateDir) -> Result<Option<ReleaseNumber>, Failure> {
+    let number = Remembered::load(state)?.and_then(|run| run.release);
+    Ok(number.and_then(|number| number.to_string().parse().ok()))
 }
 
 /// Says what is about to run again, and what of it cannot.
