@@ -114,6 +114,12 @@ fn every_command_of_the_moving_page_works() -> Result<()> {
 }
 
 #[test]
+fn every_command_of_the_build_page_works_in_its_order() -> Result<()> {
+    let system = TestSystem::at(&repository().join("examples/shop"))?;
+    follow(&system, "docs/guide/build.md", 2)
+}
+
+#[test]
 fn every_command_of_the_releases_page_works_in_its_order() -> Result<()> {
     let system = TestSystem::at(&repository().join("examples/shop"))?;
     follow(&system, "docs/guide/releases.md", 5)?;

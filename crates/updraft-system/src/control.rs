@@ -53,6 +53,9 @@ pub struct TaskRequest {
     /// Arguments behind the task's own command line.
     #[serde(default)]
     pub args: Vec<String>,
+    /// The release whose task it is; `null`: what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u64>,
 }
 
 /// A line of the answer to `POST /v1/tasks/{service}/{task}`.

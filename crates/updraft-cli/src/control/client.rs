@@ -158,10 +158,10 @@ impl Client {
         &self,
         service: &Name,
         task: &Name,
-        args: Vec<String>,
+        request: &TaskRequest,
     ) -> Result<Lines<TaskEvent>, ControlError> {
         let path = format!("/v1/tasks/{service}/{task}");
-        self.lines(Method::POST, &path, Some(&TaskRequest { args })).await
+        self.lines(Method::POST, &path, Some(request)).await
     }
 
     pub(crate) async fn stop(&self, request: StopRequest) -> Result<(), ControlError> {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use updraft_engine::logs::LogQuery;
-use updraft_engine::{CommandError, Engine, Exit, StopOptions};
+use updraft_engine::{CommandError, Engine, Exit, RunTarget, StopOptions};
 use updraft_system::{
     AttachRequest, ControlProblem, LogSelector, Name, RestartRequest, ScaleRequest, StopRequest,
     SystemEnd, SystemEvent, TaskEvent, TaskRequest,
@@ -142,10 +142,16 @@ impl Routes {
     }
 
     async fn task(self, service: Name, task: Name, request: Request<Incoming>) -> Answer {
-        let TaskRequest { args } = body(request).await?;
-        names::task(&self.engine.system(), &service, &task)?;
+        let TaskRequest { args, release } = body(request).await?;
+        let target = match release {
+            Some(number) => Some(self.of_release(number).await?),
+            None => None,
+        };
+        let running = self.engine.system();
+        let system = target.as_ref().map_or(&running, |target| &target.system);
+        names::task(system, &service, &task)?;
         let slot = self.slot()?;
-        let run = TaskRun { engine: self.engine, service, task, args };
+        let run = TaskRun { engine: self.engine, service, task, args, target };
         Ok(stream(LineStream::new(slot, |lines| run.send(lines))))
     }
 
@@ -191,11 +197,13 @@ struct TaskRun {
     service: Name,
     task: Name,
     args: Vec<String>,
+    /// Of a release; `None`: of what runs.
+    target: Option<RunTarget>,
 }
 
 impl TaskRun {
     async fn send(self, lines: LineSender) {
-        let Self { engine, service, task, args } = self;
+        let Self { engine, service, task, args, target } = self;
         let selector =
             LogSelector { service: service.clone(), process: Some(task.clone()), replica: None };
         let mut query = LogQuery {
@@ -205,7 +213,7 @@ impl TaskRun {
         };
         let mut live = engine.logs().subscribe(LogQuery { follow: true, ..query.clone() });
         let mut seen = 0;
-        let mut run = std::pin::pin!(engine.run_task(&service, &task, args));
+        let mut run = std::pin::pin!(engine.run_task(&service, &task, args, target));
         let ended = loop {
             tokio::select! {
                 Some(line) = live.recv() => {

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use updraft_system::{LogLine, LogStream, Name, TaskEvent};
+use updraft_system::release::ReleaseNumber;
+use updraft_system::{LogLine, LogStream, Name, TaskEvent, TaskRequest};
 
 use crate::completion;
 use crate::control::{Client, ControlError};
@@ -27,6 +28,7 @@ Examples:
   updraft task orders.export -- --since 2026-01-01
   updraft task --tty orders.shell  talk with it at this terminal
   updraft task --last orders.reindex
+  updraft task orders.export --release 41
 
 What it writes is shown and also goes to the log as `service.task`; its exit code is
 given back. With --json each line of output is one JSON object, and so is its end.
@@ -42,6 +44,9 @@ pub(crate) struct TaskArgs {
     /// Show what its last run has written, and give back how that ended; runs nothing
     #[arg(long, requires = "task", conflicts_with = "args")]
     last: bool,
+    /// Run the task of this release instead of that of what runs
+    #[arg(long, value_name = "N", requires = "task", conflicts_with_all = ["tty", "last"])]
+    release: Option<ReleaseNumber>,
     /// Arguments behind the task's own command line
     #[arg(last = true, value_name = "ARGS", requires = "task")]
     args: Vec<String>,
@@ -78,6 +83,10 @@ pub(crate) async fn run(global: &Global, args: TaskArgs) -> Outcome {
         return list::last(global, &addressed, &service, &task, show).await;
     }
     let client = addressed.running().await?;
+    if let Some(number) = args.release {
+        let request = TaskRequest { args: args.args, release: Some(number.get()) };
+        return follow(global, &client, (&service, &task), request).await;
+    }
     let graph = client.graph().await?;
     names::task(&graph, &service, &task).map_err(|error| Failure::usage(error.to_string()))?;
     let declared = graph.services.get(&service).and_then(|it| it.tasks.get(&task));
@@ -95,7 +104,8 @@ pub(crate) async fn run(global: &Global, args: TaskArgs) -> Outcome {
         }
         return terminal::run(&client, &service, &task, args.args).await;
     }
-    follow(global, &client, (&service, &task), args.args).await
+    let request = TaskRequest { args: args.args, release: None };
+    follow(global, &client, (&service, &task), request).await
 }
 
 /// Runs a task without a terminal, and shows what it writes.
@@ -103,9 +113,9 @@ async fn follow(
     global: &Global,
     client: &Client,
     (service, task): (&Name, &Name),
-    args: Vec<String>,
+    request: TaskRequest,
 ) -> Outcome {
-    let mut events = client.run_task(service, task, args).await?;
+    let mut events = client.run_task(service, task, &request).await?;
     while let Some(event) = events.next().await? {
         match event {
             TaskEvent::Refused(problem) => return Err(problem.into()),

@@ -80,7 +80,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs a task to its end; its output goes to the log under `service.task`.
+    /// Runs a task to its end, of what runs or of another target; its output goes to the log
+    /// under `service.task`.
     ///
     /// # Errors
     ///
@@ -90,12 +91,15 @@ impl Engine {
         service: &Name,
         task: &Name,
         arguments: Vec<String>,
+        target: Option<RunTarget>,
     ) -> Result<Exit, CommandError> {
         let run = &self.0;
         run.must_run()?;
-        let (service, task) = &run.task_of_service(service, task)?;
+        let target = target.map_or_else(|| run.target(), Arc::new);
+        let (service, task) = &target.task(service, task)?;
         let by_hand = Cause { cause: TaskCause::Hand, due: None };
-        run.recorded(service, task, by_hand, run.task(service, task, arguments)).await
+        let running = run.task_of(&target, service, task, arguments);
+        run.recorded(service, task, by_hand, running).await
     }
 }
 
@@ -169,11 +173,7 @@ impl Run {
         service: &Name,
         task: &Name,
     ) -> Result<(Service, Task), CommandError> {
-        let service = self.service(service)?;
-        let found = service.tasks.get(task).cloned().ok_or_else(|| {
-            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
-        })?;
-        Ok((service, found))
+        self.target().task(service, task)
     }
 
     pub(super) fn must_run(&self) -> Result<(), CommandError> {
@@ -185,9 +185,7 @@ impl Run {
     }
 
     pub(super) fn service(&self, name: &Name) -> Result<Service, CommandError> {
-        let services = &self.target().system.services;
-        let known = services.get(name).cloned();
-        known.ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
+        self.target().service(name)
     }
 
     pub(super) fn unknown_replica(&self, selector: &LogSelector) -> CommandError {
@@ -348,6 +346,22 @@ impl Run {
         let exit = scope.ended().await;
         drop(captured.await);
         Ok(exit)
+    }
+}
+
+impl RunTarget {
+    fn service(&self, name: &Name) -> Result<Service, CommandError> {
+        let services = &self.system.services;
+        let known = services.get(name).cloned();
+        known.ok_or_else(|| unknown("service", name.to_string(), services.keys(), name))
+    }
+
+    fn task(&self, service: &Name, task: &Name) -> Result<(Service, Task), CommandError> {
+        let service = self.service(service)?;
+        let found = service.tasks.get(task).cloned().ok_or_else(|| {
+            unknown("task", format!("{}.{task}", service.name), service.tasks.keys(), task)
+        })?;
+        Ok((service, found))
     }
 }
 

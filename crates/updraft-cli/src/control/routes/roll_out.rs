@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use updraft_engine::{Engine, RollOut, RollOutOptions, Source};
+use updraft_engine::{Engine, RollOut, RollOutOptions, RunTarget, Source};
 use updraft_system::release::ReleaseNumber;
 use updraft_system::{LogSource, Name, RollOutEvent, RollOutOutcome, RollOutRequest};
 
@@ -22,7 +22,7 @@ impl Routes {
         let RollOutRequest { services, plan, all, deadline_ms, release } = request;
         let found = SystemDir::at(self.engine.directory()).map_err(refusal)?;
         let source = match release {
-            Some(number) => self.released(&found, number).await?,
+            Some(number) => Source::Made(self.of_release(number).await?),
             None => {
                 let system = found.system().map_err(refusal)?;
                 Source::Tree { system, directory: self.engine.directory().to_owned() }
@@ -37,7 +37,8 @@ impl Routes {
     }
 
     /// What a release runs.
-    async fn released(&self, found: &SystemDir, number: u64) -> Result<Source, Refusal> {
+    pub(super) async fn of_release(&self, number: u64) -> Result<RunTarget, Refusal> {
+        let found = SystemDir::at(self.engine.directory()).map_err(refusal)?;
         let state = found.state().map_err(refusal)?;
         let number: ReleaseNumber = number.to_string().parse().map_err(
             |error: updraft_system::release::InvalidReleaseNumber| {
@@ -49,8 +50,7 @@ impl Routes {
         let broken = |error: tokio::task::JoinError| {
             refusal(Failure::environment("the release cannot be read").because(&error))
         };
-        let target = made.await.map_err(broken)?.map_err(refusal)?;
-        Ok(Source::Made(target))
+        made.await.map_err(broken)?.map_err(refusal)
     }
 }
 
