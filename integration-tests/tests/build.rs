@@ -236,3 +236,34 @@ fn a_commit_is_built_whatever_the_folder_holds_now() -> Result<()> {
     ensure!(unknown.stderr.contains("nowhere"), "{}", unknown.stderr);
     Ok(())
 }
+
+#[test]
+fn images_that_nothing_names_any_more_are_removed() -> Result<()> {
+    let system = works()?;
+    let manifest = MANIFEST.split("[service.made]").next().context("no service")?;
+    system.write("updraft.toml", manifest)?;
+    system.ok(&["release"])?;
+    let released = digest(&system, &["build"])?;
+    system.write("hello/hello.sh", "echo of no release\n")?;
+    let passing = digest(&system, &["build"])?;
+    system.write("hello/hello.sh", "echo the last\n")?;
+    let last = digest(&system, &["build"])?;
+
+    let states = fs::read_dir(system.state_home().join("updraft"))?;
+    let folders = states.map(|entry| Ok(entry?.path().join("images/blobs/sha256")));
+    let folders: Result<Vec<_>> = folders.collect();
+    let blobs = folders?.into_iter().find(|folder| folder.is_dir()).context("no images")?;
+    let there = |digest: &str| blobs.join(digest.trim_start_matches("sha256:")).is_file();
+    ensure!(there(&passing), "what was just made may be of a release that is being made");
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    for blob in fs::read_dir(&blobs)? {
+        File::options().write(true).open(blob?.path())?.set_modified(long_ago)?;
+    }
+    assert_eq!(digest(&system, &["build"])?, last);
+    assert_eq!((there(&released), there(&passing), there(&last)), (true, false, true));
+    // What is released is whole.
+    system.write("hello/hello.sh", "sleep 100\n")?;
+    let layout = blobs.parent().and_then(Path::parent).context("no layout")?;
+    said("skopeo", &["inspect", &format!("oci:{}:hello", layout.display())], system.root())?;
+    Ok(())
+}

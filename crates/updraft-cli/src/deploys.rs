@@ -1,6 +1,7 @@
 //! The release store of the addressed system, and who writes to it from here.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,7 +9,7 @@ use updraft_release::{Author, KeyFile, Store, StoreError};
 use updraft_system::release::Release;
 use updraft_system::{Name, System};
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Outcome};
 use crate::global::Global;
 use crate::output;
 use crate::running::Addressed;
@@ -43,9 +44,9 @@ impl Deploys {
         self.addressed.dir.system()
     }
 
-    /// Makes a release that was just appended the current one. Where the system runs here it
+    /// Makes a release that was just appended the current one, and writes its number. Where the system runs here it
     /// is rolled out first; when that fails, the one before stays current.
-    pub(crate) async fn settle(&self, release: &Release, json: bool) -> Result<(), Failure> {
+    pub(crate) async fn settle(&self, release: &Release, json: bool) -> Outcome {
         let Release { number, deploy, origin, .. } = release;
         let client = match *deploy == Name::local() {
             true => self.addressed.client().await?,
@@ -57,7 +58,11 @@ impl Deploys {
         }
         self.store.set_current(*number)?;
         output::say(format!("release {number} is current in {deploy}: {origin}"));
-        Ok(())
+        match json {
+            true => output::json_result(release)?,
+            false => output::result(number)?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

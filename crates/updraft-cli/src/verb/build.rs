@@ -1,6 +1,7 @@
 //! `updraft build`: makes the images of services, each known by its digest.
 
 mod image;
+mod prune;
 mod remote;
 mod source;
 mod verify;
@@ -111,6 +112,7 @@ async fn within(
         }
     }
     progress.clear();
+    images.prune(source)?;
     show(global, &made, args.oci.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,5 @@
 //! `updraft promote`: what runs in one deploy, in another.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use updraft_system::Name;
@@ -10,7 +8,6 @@ use crate::completion;
 use crate::deploys::{Deploys, author};
 use crate::failure::{Failure, Outcome};
 use crate::global::Global;
-use crate::output;
 
 /// Take the current release of one deploy to another
 #[derive(Debug, Args)]
@@ -40,11 +37,5 @@ pub(crate) async fn run(global: &Global, args: PromoteArgs) -> Outcome {
     }
     let deploys = Deploys::find(global)?;
     let release = deploys.store.promote(&args.from, &args.to, args.note, &author())?;
-    deploys.settle(&release, global.json).await?;
-    if global.json {
-        output::json_result(&release)?;
-    } else {
-        output::result(release.number)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    deploys.settle(&release, global.json).await
 }

@@ -1,14 +1,11 @@
 //! `updraft rollback`: an earlier release again, under a new number.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use updraft_system::release::ReleaseNumber;
 
 use crate::deploys::{DeployArg, Deploys, author};
 use crate::failure::Outcome;
 use crate::global::Global;
-use crate::output;
 
 /// Go back to an earlier release
 #[derive(Debug, Args)]
@@ -36,11 +33,5 @@ pub(crate) async fn run(global: &Global, args: RollbackArgs) -> Outcome {
     let deploys = Deploys::find(global)?;
     let deploy = &args.deploy.deploy;
     let release = deploys.store.rollback(deploy, args.to, args.note, &author())?;
-    deploys.settle(&release, global.json).await?;
-    if global.json {
-        output::json_result(&release)?;
-    } else {
-        output::result(release.number)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    deploys.settle(&release, global.json).await
 }

@@ -1,9 +1,12 @@
 //! From a build to an image in the state folder, with its materials and its provenance.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 use updraft_engine::{ArtifactError, ArtifactRequest, BuildError, NotBuilt, Progress as Step};
 use updraft_image::{
@@ -12,6 +15,7 @@ use updraft_image::{
 };
 use updraft_system::{BaseImage, Name, Service};
 
+use super::prune;
 use super::remote::Remote;
 use super::source::Source;
 use super::workshop::Workshop;
@@ -28,6 +32,8 @@ pub(super) struct Images<'a> {
     cache: Option<LayerCache>,
     key: SigningKey,
     epoch: u64,
+    /// Held as long as the index may be written: two builds at once go one after the other.
+    _turn: File,
 }
 
 /// An image that was made.
@@ -75,7 +81,13 @@ impl<'a> Images<'a> {
             .map_err(|error| Failure::from_error(Class::Environment, &error))?;
         let cache = LayerCache::open(&shared.join("layers")).map_err(|error| unwritten(&error))?;
         let layout = Layout::create(layout).map_err(|error| unwritten(&error))?;
-        Ok(Self { remote, layout, cache: Some(cache), key, epoch: epoch()? })
+        let turn = turn(&layout)?;
+        Ok(Self { remote, layout, cache: Some(cache), key, epoch: epoch()?, _turn: turn })
+    }
+
+    /// Removes images that nothing names any more.
+    pub(super) fn prune(&self, source: &Source) -> Result<(), Failure> {
+        prune::prune(&self.layout, &source.state().releases()).map_err(|error| unwritten(&error))
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -206,6 +218,23 @@ impl<'a> Images<'a> {
         }
         Ok(())
     }
+}
+
+/// Waits for other builds of the same images.
+fn turn(layout: &Layout) -> Result<File, Failure> {
+    let path = layout.folder().with_extension("lock");
+    let failed = |error: std::io::Error| {
+        Failure::environment(format!("cannot lock {}", path.display())).because(&error)
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => return Ok(file),
+        Err(Errno::WOULDBLOCK) => output::say("waiting for another build of this system"),
+        Err(error) => return Err(failed(error.into())),
+    }
+    flock(&file, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    Ok(file)
 }
 
 /// The time of all files, by the rule of reproducible-builds.org.

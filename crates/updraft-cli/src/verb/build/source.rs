@@ -42,16 +42,9 @@ impl Source {
         archive(Path::new(&top), &commit, copy.path())?;
         let top = canonical(Path::new(&top))?;
         let inside = dir.directory.strip_prefix(&top).unwrap_or(Path::new(""));
-        let dir = SystemDir::at(&copy.path().join(inside))?;
         let repository = Revision::of(&top).and_then(|known| known.repository);
         let revision = Some(Revision { commit, dirty: false, repository });
-        Ok(Self {
-            directory: dir.directory.clone(),
-            system: dir.system()?,
-            revision,
-            state,
-            copy: Some(copy),
-        })
+        Self::in_copy(copy, inside, state, revision)
     }
 
     /// The same files at another place.
@@ -68,15 +61,19 @@ impl Source {
         };
         updraft_engine::copy_sources(&top, copy.path()).map_err(unread)?;
         let inside = self.directory.strip_prefix(&top).unwrap_or(Path::new(""));
+        Self::in_copy(copy, inside, self.state.clone(), self.revision.clone())
+    }
+
+    /// The system whose manifest is `inside` of a copy.
+    fn in_copy(
+        copy: TempDir,
+        inside: &Path,
+        state: StateDir,
+        revision: Option<Revision>,
+    ) -> Result<Self, Failure> {
         let dir = SystemDir::at(&copy.path().join(inside))?;
-        let (state, revision) = (self.state.clone(), self.revision.clone());
-        Ok(Self {
-            directory: dir.directory.clone(),
-            system: dir.system()?,
-            revision,
-            state,
-            copy: Some(copy),
-        })
+        let system = dir.system()?;
+        Ok(Self { directory: dir.directory, system, revision, state, copy: Some(copy) })
     }
 
     pub(super) fn directory(&self) -> &Path {

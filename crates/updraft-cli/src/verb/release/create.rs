@@ -1,14 +1,11 @@
 //! `updraft release`: builds, joined with what is set, become the next release.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use updraft_release::NewRelease;
 
 use crate::deploys::{DeployArg, Deploys, author};
 use crate::failure::Outcome;
 use crate::global::Global;
-use crate::output;
 use crate::verb::build;
 
 /// What a release is to be.
@@ -28,11 +25,5 @@ pub(super) async fn run(global: &Global, args: CreateArgs) -> Outcome {
     let (deploy, note) = (args.deploy.deploy, args.note);
     let new = NewRelease { deploy, builds, manifest, form, note };
     let release = deploys.store.append(new, &author())?;
-    deploys.settle(&release, global.json).await?;
-    if global.json {
-        output::json_result(&release)?;
-    } else {
-        output::result(release.number)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    deploys.settle(&release, global.json).await
 }
