@@ -7,12 +7,13 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-/// Clients of each protocol; each keeps its connection.
+/// Clients of each row; each keeps its connection.
 const CLIENTS: u32 = 5;
 /// How long one row of requests on the same connections is, in seconds.
 const ROW_SECONDS: u32 = 2;
 
-/// h2load, once with HTTP/1.1 and once with HTTP/2, both on connections that they keep.
+/// h2load on connections that it keeps: with HTTP/1.1 and HTTP/2 for requests that are slow among
+/// others, and once more for requests that are all quick, which come at the rate that is asked for.
 #[derive(Debug)]
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
@@ -20,15 +21,19 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Asks for `/` and `/slow` of `url` in turn, `rate` times a second altogether.
+    /// Asks for `/` and `/slow` of `url`; for `/` at least `rate` times a second altogether, where
+    /// the machine can do that.
     pub(crate) fn start(url: &str, rate: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let rows = [&["--h1"][..], &["-m", "4"]].map(|protocol| {
-            let (stop, url) = (Arc::clone(&stop), url.to_owned());
+        let mixed = ["/", "/slow"].as_slice();
+        let rows = [(&["--h1"][..], mixed), (&["-m", "4"], mixed), (&["--h1"], &["/"])];
+        let rows = rows.map(|(protocol, paths)| {
+            let urls: Vec<String> = paths.iter().map(|path| format!("{url}{path}")).collect();
+            let stop = Arc::clone(&stop);
             thread::spawn(move || {
                 let mut total = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    total += row(protocol, &url, rate / 2 / CLIENTS)?;
+                    total += row(protocol, &urls, rate / CLIENTS)?;
                 }
                 Ok(total)
             })
@@ -48,10 +53,10 @@ impl Load {
     }
 }
 
-fn row(protocol: &[&str], url: &str, rate: u32) -> Result<u64> {
+fn row(protocol: &[&str], urls: &[String], rate: u32) -> Result<u64> {
     let mut h2load = Command::new("h2load");
     h2load.args(protocol).args(["-c", &CLIENTS.to_string(), "--rps", &rate.max(1).to_string()]);
-    h2load.args(["-D", &ROW_SECONDS.to_string(), &format!("{url}/"), &format!("{url}/slow")]);
+    h2load.args(["-D", &ROW_SECONDS.to_string()]).args(urls);
     let output = h2load.stderr(Stdio::inherit()).output().context("h2load, of nghttp2-client")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let count = |line: &str, what: &str| -> Result<u64> {
