@@ -190,14 +190,16 @@ impl Process {
     }
 
     /// Signals the server and all its processes; PostgreSQL's each lead a group of their own.
-    fn signal_all(&self, signal: Signal) {
+    fn signal_all(&self, signal: Signal) -> Vec<Pid> {
         let server = Pid::from_child(&self.server);
-        let children = children(server);
+        let mut children = children(server);
         // The server first: it starts no more of them then, and does not answer their end.
         note(kill_process_group(server, signal));
-        for child in children.into_iter().chain(self::children(server)) {
-            note(kill_process(child, signal));
+        children.extend(self::children(server));
+        for child in &children {
+            note(kill_process(*child, signal));
         }
+        children
     }
 }
 
@@ -205,12 +207,24 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Once it was waited for, its number may be another program's.
         if let Ok(None) = self.server.try_wait() {
-            self.signal_all(Signal::KILL);
+            let children = self.signal_all(Signal::KILL);
             drop(self.server.wait());
+            // Until the last of them is gone, their memory is in the next one's way.
+            let gone = || children.iter().all(|child| has_ended(*child)).then_some(());
+            if until(PATIENCE, gone).is_none() {
+                tracing::debug!("processes of a killed server are still there");
+            }
         }
         drop(self.watch.kill());
         drop(self.watch.wait());
     }
+}
+
+/// Whether it runs no more; its parent may not have asked for its end yet.
+fn has_ended(process: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid()));
+    let state = stat.ok().and_then(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next());
+    state.is_none_or(|state| matches!(state, 'Z' | 'X'))
 }
 
 fn is_listened_on(port: u16) -> bool {
