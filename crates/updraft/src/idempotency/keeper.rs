@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use updraft_resilience::deadline;
 
 use super::IdempotencySettings;
 use super::answer::{Answer, is_final};
@@ -41,14 +42,21 @@ pub(crate) struct Keeper {
     store: Store,
     metrics: Arc<KeyMetrics>,
     places: Places,
+    /// The drain waits for work that keeps an answer.
+    _drain: Stop,
 }
 
 impl Keeper {
-    pub(crate) fn new(sql: Sql, settings: IdempotencySettings, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        sql: Sql,
+        settings: IdempotencySettings,
+        metrics: &Metrics,
+        drain: Stop,
+    ) -> Self {
         let IdempotencySettings { ttl, lease } = settings;
         let metrics: Arc<KeyMetrics> = metrics.families();
         let places = Places::new(Arc::clone(&metrics));
-        Self { store: Store { sql, ttl, lease }, metrics, places }
+        Self { store: Store { sql, ttl, lease }, metrics, places, _drain: drain }
     }
 
     /// Forgets keys that have expired, from here to the end of the process.
@@ -124,10 +132,11 @@ impl Keeper {
     async fn handled(&self, held: &Held, handler: impl Future<Output = Response>) -> Response {
         let handled = AssertUnwindSafe(self.while_held(held, handler)).catch_unwind().await;
         match handled {
-            Ok(response) => self.settle(held, response).await,
+            // What is done is done: keeping it is not bounded by the patience of the caller.
+            Ok(response) => deadline::without(self.settle(held, response)).await,
             Err(panic) => {
                 self.told("panicked");
-                self.give_back(held).await;
+                deadline::without(self.give_back(held)).await;
                 resume_unwind(panic)
             }
         }
@@ -155,7 +164,7 @@ impl Keeper {
         loop {
             let renew = async {
                 tokio::time::sleep(self.store.lease / RENEWALS).await;
-                self.store.prolong(held).await
+                deadline::without(self.store.prolong(held)).await
             };
             tokio::select! {
                 biased;

@@ -27,8 +27,9 @@ const TAKE: &str = "INSERT INTO updraft_idempotency
 /// `$1` id.
 const FIND: &str = "SELECT fingerprint, head, body FROM updraft_idempotency WHERE id = $1";
 
-/// `$1` lease end, `$2` id, `$3` token.
-const PROLONG: &str = "UPDATE updraft_idempotency SET lease_until_ms = $1
+/// `$1` lease end, `$2` id, `$3` token. A key that is held does not expire.
+const PROLONG: &str = "UPDATE updraft_idempotency SET lease_until_ms = $1,
+    expires_at_ms = CASE WHEN expires_at_ms < $1 THEN $1 ELSE expires_at_ms END
     WHERE id = $2 AND token = $3 AND head IS NULL";
 
 /// `$1` head, `$2` body, `$3` id, `$4` token.

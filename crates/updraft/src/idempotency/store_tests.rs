@@ -79,6 +79,18 @@ async fn a_key_has_one_holder_and_who_is_not_it_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_held_does_not_expire() {
+    everywhere(async |store| {
+        let brief = Store { ttl: Duration::ZERO, ..store.clone() };
+        let Ok(Took::Key(held)) = brief.take(&known("k")).await else { panic!("it is new") };
+        store.prolong(&held).await.unwrap();
+        assert!(matches!(store.take(&known("k")).await, Ok(Took::InProgress)));
+        assert_eq!(store.sweep(10).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lease_that_is_renewed_is_not_over() {
     everywhere(async |store| {
         let short = Store { lease: Duration::ZERO, ..store.clone() };

@@ -13,8 +13,16 @@ use crate::attachment::{AttachError, Attaching};
 use crate::config::{Config, Invalid};
 
 /// What belongs to the chassis, or to what every process has.
-const TAKEN: &[&str] =
-    &["updraft_", "http_client_", "http_server_", "process_", "resilience_", "target_"];
+const TAKEN: &[&str] = &[
+    "auth_",
+    "http_client_",
+    "http_server_",
+    "idempotency_",
+    "process_",
+    "resilience_",
+    "target_",
+    "updraft_",
+];
 
 /// The metrics that a service measures itself: a struct of instruments, made once.
 ///

@@ -3,6 +3,7 @@
 //! in order, at least once, by one process at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -39,8 +40,8 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM updraft_outbox
 const INSERT: &str = "INSERT INTO updraft_outbox (queue, id, job, enqueued_at_ms)
     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 
-const NEXT: &str =
-    "SELECT seq, job, enqueued_at_ms FROM updraft_outbox WHERE queue = $1 ORDER BY seq LIMIT $2";
+const NEXT: &str = "SELECT seq, job, enqueued_at_ms FROM updraft_outbox
+    WHERE queue = $1 AND $3 < seq ORDER BY seq LIMIT $2";
 
 const DELETE: &str = "DELETE FROM updraft_outbox WHERE seq = $1";
 
@@ -99,8 +100,7 @@ impl Outbox {
         families: Arc<JobFamilies>,
         stop: Stop,
     ) -> Result<(), BoxError> {
-        let relay =
-            Relay { outbox: self, store, families, token: uuid::Uuid::now_v7().to_string() };
+        let relay = Relay::new(self, store, families);
         let mut looks = 0;
         while !stop.is_requested() {
             let rest = match relay.turn().await {
@@ -138,8 +138,7 @@ impl Outbox {
         store: Arc<dyn Store>,
         families: Arc<JobFamilies>,
     ) -> Result<(), BoxError> {
-        let relay =
-            Relay { outbox: self, store, families, token: uuid::Uuid::now_v7().to_string() };
+        let relay = Relay::new(self, store, families);
         while let Turn::More = relay.turn().await? {}
         Ok(relay.give_up_lease().await?)
     }
@@ -160,14 +159,25 @@ struct Relay {
     store: Arc<dyn Store>,
     families: Arc<JobFamilies>,
     token: String,
+    /// The last row of those that were all refused: what is behind them comes next.
+    passed_over: AtomicI64,
 }
 
 impl Relay {
+    fn new(outbox: Outbox, store: Arc<dyn Store>, families: Arc<JobFamilies>) -> Self {
+        let (token, passed_over) = (uuid::Uuid::now_v7().to_string(), AtomicI64::new(0));
+        Self { outbox, store, families, token, passed_over }
+    }
+
     async fn turn(&self) -> Result<Turn, BoxError> {
         let rows = self.next().await?;
-        self.seen(&rows);
+        if self.passed_over.load(Ordering::Relaxed) == 0 {
+            self.seen(&rows);
+        }
         if rows.is_empty() {
-            return Ok(Turn::Empty);
+            // Those that were passed over are tried again, after a while.
+            let all_seen = self.passed_over.swap(0, Ordering::Relaxed) == 0;
+            return Ok(if all_seen { Turn::Empty } else { Turn::Full });
         }
         if !self.acquire(LEASE).await? {
             return Ok(Turn::Others);
@@ -176,6 +186,7 @@ impl Relay {
         let mut acquired = Instant::now();
         let rows = self.next().await?;
         let mut moved = rows.is_empty();
+        let last = rows.last().map(|(seq, ..)| *seq);
         for (seq, text, _) in rows {
             // A slow queue must not outlast the lease: two processes would relay at once.
             if LEASE / 3 < acquired.elapsed() {
@@ -198,7 +209,10 @@ impl Relay {
             query(DELETE).bind(seq).execute(&self.outbox.sql).await?;
             moved = true;
         }
-        Ok(if moved { Turn::More } else { Turn::Full })
+        if let (Some(last), false) = (last, moved) {
+            self.passed_over.store(last, Ordering::Relaxed);
+        }
+        Ok(Turn::More)
     }
 
     async fn pass_on(&self, text: &str) -> Result<Pushed, StoreError> {
@@ -209,7 +223,8 @@ impl Relay {
 
     async fn next(&self) -> Result<Vec<(i64, String, i64)>, SqlError> {
         let name = self.outbox.rules.name.as_str();
-        query(NEXT).bind(name).bind(BATCH).fetch_all(&self.outbox.sql).await
+        let after = self.passed_over.load(Ordering::Relaxed);
+        query(NEXT).bind(name).bind(BATCH).bind(after).fetch_all(&self.outbox.sql).await
     }
 
     fn seen(&self, rows: &[(i64, String, i64)]) {

@@ -66,7 +66,7 @@ impl<A: App> Service<A> {
                 )
             };
             let sql = self.migrated(attaching)?.ok_or_else(without)?;
-            context.keep_keys(Keeper::new(sql, settings, attaching.metrics()));
+            context.keep_keys(Keeper::new(sql, settings, attaching.metrics(), context.stop()));
         }
         Ok(())
     }

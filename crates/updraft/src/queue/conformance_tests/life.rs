@@ -25,8 +25,11 @@ async fn only_what_is_committed_is_enqueued(bench: Bench) {
     let one = bench.queue("queue=q").await;
     // What cannot be relayed holds nothing up.
     let unreadable = "INSERT INTO updraft_outbox (queue, id, job, enqueued_at_ms)
-        VALUES ('q', 'unreadable', '{}', 0)";
-    crate::sql::query(unreadable).execute(&bench.sql).await.unwrap();
+        VALUES ('q', $1, '{}', 0)";
+    for number in 0..101 {
+        let id = format!("unreadable-{number}");
+        crate::sql::query(unreadable).bind(id).execute(&bench.sql).await.unwrap();
+    }
     let stopping = crate::drain::Drain::new(PATIENCE);
     let relaying = tokio::spawn(one.queue.clone().relay_for_test(stopping.stop()));
     for commit in [false, true, false, true] {

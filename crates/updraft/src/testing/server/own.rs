@@ -91,8 +91,8 @@ impl Own {
     pub(super) fn kill(&self, site: &Site) -> Result<(), ServerError> {
         // Dropping it kills it.
         drop(self.process().take());
-        // Only the server is waited for. One of its processes that had just begun holds the port
-        // for as long as it takes to die.
+        // A process that had just begun may not be among those that were waited for: it holds the
+        // port for as long as it takes to die.
         let closed = until(PATIENCE, || (!is_listened_on(site.port)).then_some(()));
         closed.ok_or(ServerError::StillRunning { kind: site.kind, waited: PATIENCE })
     }
