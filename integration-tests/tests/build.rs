@@ -267,3 +267,65 @@ fn images_that_nothing_names_any_more_are_removed() -> Result<()> {
     said("skopeo", &["inspect", &format!("oci:{}:hello", layout.display())], system.root())?;
     Ok(())
 }
+
+#[test]
+fn values_of_a_deploy_are_in_no_image_wherever_they_lie() -> Result<()> {
+    let system = works()?;
+    let manifest = MANIFEST
+        .replace("\"run.sh\"]", "\"run.sh\", \"kept\"]")
+        .replace("path = \"hello\"", "path = \"hello\"\nimage = { include = [\"included\"] }");
+    system.write("updraft.toml", &manifest)?;
+    for folder in ["made/kept", "hello/included", "hello/data"] {
+        system.write(&format!("{folder}/.env"), "TOKEN=canary\n")?;
+        system.write(&format!("{folder}/sub/.env"), "TOKEN=canary\n")?;
+        system.write(&format!("{folder}/there.txt"), "there")?;
+    }
+    let layout = system.root().join("layout");
+    system.ok(&["build", "--oci", &layout.display().to_string()])?;
+    for (service, there) in [("hello", "included/there.txt"), ("made", "kept/there.txt")] {
+        let (image, bundle) = (format!("{}:{service}", layout.display()), format!("b-{service}"));
+        said("umoci", &["unpack", "--image", &image, &bundle], system.root())?;
+        let app = system.root().join(&bundle).join("rootfs/app");
+        ensure!(app.join(there).is_file(), "{service}: {there} is missing");
+        let found = said("find", &[".", "-name", ".env"], &app)?;
+        ensure!(found.is_empty(), "{service}: {found}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_preset_of_python_brings_the_interpreter_of_its_environment() -> Result<()> {
+    let system = works()?;
+    let manifest = "system = \"works\"\n[service.hello]\npath = \"hello\"\nbuild = \"python\"\n\
+                    run = \"python app.py\"\n";
+    system.write("updraft.toml", manifest)?;
+    system.write("hello/app.py", "import json, sys; print(json.dumps(sys.prefix))\n")?;
+    system.write("hello/requirements.txt", "")?;
+    system.write("hello/.gitignore", ".venv/\n")?;
+    let layout = system.root().join("layout");
+    let first = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
+    system.ok(&["build", "hello", "--verify"])?;
+    assert_eq!(digest(&system, &["build", "hello"])?, first);
+    let image = format!("{}:hello", layout.display());
+    said("umoci", &["unpack", "--image", &image, "bundle"], system.root())?;
+    let root = system.root().join("bundle/rootfs");
+    let words = [root.to_str().context("no name")?, "/app/.venv/bin/python", "/app/app.py"];
+    assert_eq!(said("chroot", &words, system.root())?.trim(), "\"/app/.venv\"");
+    Ok(())
+}
+
+#[test]
+fn the_end_of_a_failed_build_is_shown_whatever_it_writes() -> Result<()> {
+    let system = works()?;
+    let run = "printf '\\377\\n'; seq 1 3000; echo LAST >&2; exit 1";
+    let manifest = MANIFEST.replace(
+        "run = \"cat /proc/net/dev > net.txt; cp source.txt made.txt\"",
+        &format!("run = {run:?}"),
+    );
+    system.write("updraft.toml", &manifest)?;
+    let failed = system.run(&["build", "made"])?.expect(1)?;
+    for wanted in ["3000", "LAST"] {
+        ensure!(failed.stderr.lines().any(|line| line == wanted), "{}", failed.stderr);
+    }
+    Ok(())
+}

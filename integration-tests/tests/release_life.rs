@@ -85,6 +85,26 @@ fn a_release_is_what_runs_through_roll_outs_failures_and_crashes() -> Result<()>
     system.ok(&["up", "-d"])?;
     assert_eq!(answer(&system)?, "one hi");
     assert_eq!(system.row("web", "web")?.release, 3);
+
+    // Whoever goes back while nothing runs gets that one back.
+    let mut status = system.bare("curl");
+    status.args(["-s", "--unix-socket"]).arg(&socket).arg("http://x/v1/system");
+    let pid = system.finish(status)?.json()?["pid"].as_u64().context("no pid")?;
+    processes::signal(u32::try_from(pid)?, Signal::KILL)?;
+    eventually("the run is gone", Duration::from_secs(30), || Ok(!socket.exists()))?;
+    assert_eq!(system.ok(&["rollback", "2"])?.stdout.trim(), "5");
+    system.ok(&["up", "-d"])?;
+    assert_eq!((answer(&system)?.as_str(), current(&system)?), ("two there", Value::from(5)));
+
+    // The roll-out goes on without whoever asked for it, and so does what follows.
+    version(&system, "three")?;
+    let mut asking = system.start(&["release"])?;
+    asking.says("rolling-out web.web", Duration::from_secs(30))?;
+    asking.signal(Signal::KILL)?;
+    asking.ended(Duration::from_secs(10))?;
+    let is_current = || Ok(current(&system)? == 6);
+    eventually("release 6 is current", Duration::from_secs(60), is_current)?;
+    assert_eq!(answer(&system)?, "three there");
     system.ok(&["down"])?;
     system.expect_nothing(&[], Duration::from_secs(10))
 }

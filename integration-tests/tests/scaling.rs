@@ -180,3 +180,42 @@ fn copies_follow_a_queue_from_none_and_back_and_a_number_by_hand_stands() -> Res
     system.ok(&["down"])?;
     system.expect_nothing(&[], SOON)
 }
+
+#[test]
+fn rules_and_schedules_are_those_of_what_was_rolled_out() -> Result<()> {
+    let manifest = |scale: &str, every: &str| {
+        format!(
+            "system = 'rules'\n[service.a.process]\nworker = {{ run = 'sleep 1000', {scale}\
+             roll = {{ ready = 1, settle = '0s' }} }}\n[service.a.task]\nt = {{ run = 'true'{every} }}\n"
+        )
+    };
+    let system = TestSystem::new(&manifest("", ""))?;
+    system.ok(&["up", "-d"])?;
+    let next =
+        || -> Result<Value> { Ok(system.ok(&["task", "--json"])?.json()?[0]["next"].clone()) };
+    ensure!(next()?.is_null());
+
+    // A rule and a schedule that are new are followed.
+    let rule = "scale = { min = 2, max = 3, cpu = '70%', every = '1s' }, ";
+    system.write("updraft.toml", &manifest(rule, ", every = '0 3 1 1 *'"))?;
+    system.ok(&["roll-out"])?;
+    let decided = || Ok(scaling(&system, "a")?["decided"].is_string());
+    eventually("the new rule decides", WITHIN, decided)?;
+    eventually("the new schedule stands", SOON, || Ok(next()?.is_string()))?;
+
+    // Those that are gone do nothing any more: a number set by hand stands.
+    system.write("updraft.toml", &manifest("", ""))?;
+    system.ok(&["roll-out"])?;
+    eventually("the schedule is gone", SOON, || Ok(next()?.is_null()))?;
+    system.ok(&["scale", "a.worker=4"])?;
+    let log = system.ok(&["logs", "a"])?.stdout;
+    let told = |text: &str| text.matches("scaled from").count();
+    let scaled = told(&log);
+    // Long enough for several decisions of the rule that was.
+    let begun = std::time::Instant::now();
+    eventually("time has passed", SOON, || Ok(Duration::from_secs(4) < begun.elapsed()))?;
+    assert_eq!(told(&system.ok(&["logs", "a"])?.stdout), scaled);
+    expect_copies(&system, ("a", "worker"), 4)?;
+    system.ok(&["down"])?;
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use updraft_engine::Remembered;
 use updraft_release::{Author, KeyFile, Store, StoreError};
 use updraft_system::release::Release;
 use updraft_system::{Name, System};
@@ -12,7 +13,8 @@ use updraft_system::{Name, System};
 use crate::failure::{Class, Failure, Outcome};
 use crate::global::Global;
 use crate::output;
-use crate::running::Addressed;
+use crate::released;
+use crate::running::{Addressed, Presence};
 use crate::verb::roll_out;
 
 /// Which deploy a verb is about.
@@ -48,15 +50,21 @@ impl Deploys {
     /// is rolled out first; when that fails, the one before stays current.
     pub(crate) async fn settle(&self, release: &Release, json: bool) -> Outcome {
         let Release { number, deploy, origin, .. } = release;
-        let client = match *deploy == Name::local() {
-            true => self.addressed.client().await?,
-            false => None,
-        };
-        if let Some(client) = client {
-            output::say(format!("release {number} is recorded"));
-            roll_out::to_release(&client, number.get(), json).await?;
+        if *deploy == Name::local() {
+            match self.addressed.presence().await? {
+                Presence::Running(client) => {
+                    output::say(format!("release {number} is recorded"));
+                    roll_out::to_release(&client, number.get(), json).await?;
+                }
+                // What ran by a release until a crash comes back by this one.
+                Presence::Stopped(lock) => {
+                    Remembered::replace_release(&self.addressed.state, &lock, number.get())
+                        .map_err(|error| Failure::from_error(Class::Environment, &error))?;
+                }
+            }
         }
         self.store.set_current(*number)?;
+        released::prune(&self.addressed.state, &self.store)?;
         output::say(format!("release {number} is current in {deploy}: {origin}"));
         match json {
             true => output::json_result(release)?,

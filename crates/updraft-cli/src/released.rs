@@ -1,11 +1,14 @@
 //! What a release runs on this machine: its images, unpacked, and its values.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use updraft_engine::{RunTarget, ServiceTarget, StateDir};
+use updraft_engine::{Remembered, RunTarget, ServiceTarget, StateDir};
 use updraft_image::{Digest, Layout, StoredImage, UnpackOptions};
 use updraft_release::{KeyFile, Store, StoreError};
 use updraft_system::Name;
@@ -17,6 +20,12 @@ use crate::failure::{Class, Failure};
 pub(crate) const IMAGES: &str = "images";
 /// Where images are unpacked, in its state folder.
 const UNPACKED: &str = "unpacked";
+/// How the names of unfinished ones begin.
+const DRAFT: &str = "draft-";
+/// An unfinished one this old is nobody's.
+const ABANDONED: Duration = Duration::from_secs(3600);
+/// The newest releases stay unpacked, for a quick way back.
+const KEPT: usize = 10;
 /// So many digits of a digest make a folder's name: no two in one state folder will be equal.
 const NAME_DIGITS: usize = 16;
 
@@ -24,7 +33,7 @@ const NAME_DIGITS: usize = 16;
 pub(crate) fn target(state: &StateDir, number: ReleaseNumber) -> Result<RunTarget, Failure> {
     let store = Store::open(state.releases(), KeyFile::locate().map_err(StoreError::from)?)?;
     let release = store.release(number)?;
-    refuse_what_is_elsewhere(&store, &release)?;
+    refuse_what_is_elsewhere(&release)?;
     let system = store.system(&release)?;
     let mut parts = BTreeMap::new();
     for name in system.services.keys() {
@@ -39,15 +48,14 @@ pub(crate) fn target(state: &StateDir, number: ReleaseNumber) -> Result<RunTarge
 }
 
 /// Only what was made for this machine is run on it.
-fn refuse_what_is_elsewhere(store: &Store, release: &Release) -> Result<(), Failure> {
+fn refuse_what_is_elsewhere(release: &Release) -> Result<(), Failure> {
     let Release { number, deploy, .. } = release;
     if *deploy != Name::local() {
         let message = format!("release {number} is of {deploy}, and this machine runs `local`");
         let help = format!("`updraft promote {deploy} local` makes a release of the same builds");
         return Err(Failure::usage(message).help(help));
     }
-    let addresses = store.addresses(release)?;
-    let bound: Vec<&str> = addresses.keys().map(Name::as_str).collect();
+    let bound: Vec<&str> = release.resources.keys().map(Name::as_str).collect();
     if bound.is_empty() {
         return Ok(());
     }
@@ -94,12 +102,68 @@ fn unpacked(state: &StateDir, release: &Release, service: &Name) -> Result<Servi
 fn unpack(image: &StoredImage, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let parent: PathBuf = folder.parent().map(Path::to_owned).unwrap_or_default();
     fs::create_dir_all(&parent)?;
-    let draft = tempfile::Builder::new().prefix("draft-").tempdir_in(&parent)?;
+    sweep(&parent)?;
+    let draft = tempfile::Builder::new().prefix(DRAFT).tempdir_in(&parent)?;
     let inside = draft.path().join("root");
     image.unpack(&inside, UnpackOptions::default())?;
+    make_read_only(&inside)?;
+    // The name stands for the content once all of that is on the disk.
+    rustix::fs::syncfs(File::open(&parent)?)?;
     match fs::rename(&inside, folder) {
         // Somebody else was quicker, with the same content.
-        Err(_taken) if folder.is_dir() => Ok(()),
-        renamed => Ok(renamed?),
+        Err(_taken) if folder.is_dir() => return Ok(updraft_engine::remove_folder(&inside)?),
+        renamed => renamed?,
     }
+    Ok(File::open(&parent)?.sync_all()?)
+}
+
+/// What runs must not change what runs next. The folder itself has to be moved still, and holds
+/// nothing but others.
+fn make_read_only(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            make_read_only(&entry.path())?;
+        }
+        if !kind.is_symlink() {
+            let mode = entry.metadata()?.permissions().mode();
+            fs::set_permissions(entry.path(), Permissions::from_mode(mode & !0o222))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a command that was killed has left.
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if entry.file_name().to_string_lossy().starts_with(DRAFT) && ABANDONED < age {
+            updraft_engine::remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the programs of releases that are neither current nor among the newest; they are
+/// unpacked again when they are asked for.
+pub(crate) fn prune(state: &StateDir, store: &Store) -> Result<(), Failure> {
+    let folder = state.root().join(UNPACKED);
+    let local = Name::local();
+    let (listing, current) = (store.list(Some(&local))?, store.current(&local)?);
+    let remembered = Remembered::load(state).ok().flatten().and_then(|run| run.release);
+    let newest = listing.releases.iter().take(KEPT);
+    let runs = listing.releases.iter().filter(|it| Some(it.number.get()) == remembered);
+    let kept = newest.chain(runs).chain(&current).flat_map(|release| release.builds.values());
+    let kept: BTreeSet<String> =
+        kept.map(|build| build.digest.hex().chars().take(NAME_DIGITS).collect()).collect();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(DRAFT) && !kept.contains(&name) {
+            // What cannot be removed now is removed after the next release.
+            drop(updraft_engine::remove_folder(&entry.path()));
+        }
+    }
+    Ok(())
 }

@@ -84,15 +84,21 @@ impl Times {
     /// At most 10,000 of them are looked through at once.
     pub fn due(&self, last: Timestamp, now: Timestamp, missed: Missed) -> Due {
         let mut passed = self.between(last, now);
-        let mut from = last;
-        // Of too many the last count: they are looked for ever nearer to now.
+        let (mut from, mut until) = (last, now);
+        // Of too many the last count: they are looked for in the half that has them.
         while LOOKED_THROUGH <= passed.len() {
-            from = from.saturating_add(now.duration_since(from) / 2).unwrap_or(now);
-            let later = self.between(from, now);
-            if later.is_empty() {
+            let middle = from.saturating_add(until.duration_since(from) / 2).unwrap_or(until);
+            if middle == from || middle == until {
                 break;
             }
-            passed = later;
+            let later = self.between(middle, until);
+            if later.is_empty() {
+                until = middle;
+                passed = self.between(from, until);
+            } else {
+                from = middle;
+                passed = later;
+            }
         }
         missed.keep(passed, now)
     }

@@ -157,3 +157,10 @@ fn the_last_time_is_found_after_any_number_of_missed_ones() {
         assert_eq!(due.fires, [at("2026-05-11T00:00:00Z")], "{missed:?}");
     }
 }
+
+#[test]
+fn the_last_time_is_found_where_the_newer_half_has_none() {
+    let (last, now) = (at("2025-12-31T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+    let due = times("* * * 1 *", "UTC").due(last, now, Missed::RunOnce);
+    assert_eq!(due.fires, [at("2026-01-31T23:59:00Z")]);
+}

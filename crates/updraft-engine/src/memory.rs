@@ -95,6 +95,27 @@ impl Remembered {
         remove(&file(state))
     }
 
+    /// Where a release ran last, this one runs again from now on; the proof that nothing runs is
+    /// the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`] when the file cannot be read or written.
+    pub fn replace_release(
+        state: &StateDir,
+        _lock: &StateLock,
+        release: u64,
+    ) -> Result<(), MemoryError> {
+        let path = file(state);
+        match read(&path)? {
+            Some(run) if run.release.is_some() => {
+                let run = Self { release: Some(release), ..run };
+                Memory { path, before: None, now: None }.write(Some(&run))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is the whole system as its manifest has it.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
@@ -125,7 +146,8 @@ impl Remembered {
         for (service, processes) in &self.scales {
             let Some(service) = system.services.get_mut(service) else { continue };
             for (process, replicas) in processes {
-                if let Some(process) = service.processes.get_mut(process) {
+                let process = service.processes.get_mut(process);
+                if let Some(process) = process.filter(|it| it.autoscale.is_none()) {
                     process.scale = *replicas;
                 }
             }
@@ -166,6 +188,26 @@ impl Memory {
             run.scales.entry(service.clone()).or_default().insert(process.clone(), replicas);
         }
         self.replace(now)
+    }
+
+    /// A graph with as many copies of each process as are kept.
+    pub(crate) fn scaled_system(&self, system: System) -> System {
+        match &self.now {
+            Some(run) => run.scaled(system),
+            None => system,
+        }
+    }
+
+    /// The manifest says how many copies of a process run, whatever was chosen before.
+    pub(crate) fn unscaled(&mut self, service: &Name, process: &Name) -> Result<(), MemoryError> {
+        let mut now = self.now.clone();
+        if let Some(run) = &mut now
+            && let Some(processes) = run.scales.get_mut(service)
+        {
+            processes.remove(process);
+            run.scales.retain(|_, processes| !processes.is_empty());
+        }
+        if now == self.now { Ok(()) } else { self.replace(now) }
     }
 
     /// From now on this release runs.

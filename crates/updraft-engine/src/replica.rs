@@ -431,7 +431,12 @@ impl Health<'_> {
             let is_counted = row < proof.ready.max(1);
             let every = if is_counted { BOOT_PROBE_EVERY } else { proof.settle / SETTLE_LOOKS };
             sleep(every.min(ready.every).max(SHORTEST)).await;
-            match self.ask().await {
+            let asked = match ready.sign {
+                // A line that was written stays written.
+                Sign::Log(_) | Sign::Started => Ok(()),
+                _ => self.ask().await,
+            };
+            match asked {
                 Ok(()) => row = row.saturating_add(1),
                 Err(reason) => (row, last) = (0, reason),
             }

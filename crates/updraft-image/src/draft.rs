@@ -141,6 +141,7 @@ mod tests {
             (format!("draft-{live}-0"), old),
             (format!("draft-{dead}-0"), old),
             (format!("draft-{dead}-1"), SystemTime::now()),
+            (format!("draft-{dead}-abcDEF"), old),
             ("draft-of-a-letter".to_owned(), old),
         ] {
             let file = File::create(folder.path().join(name)).unwrap();

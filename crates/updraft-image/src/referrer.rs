@@ -98,10 +98,13 @@ impl Layout {
             kind.is_some() && artifact_type.is_none_or(|wanted| kind == Some(wanted))
         });
         let mut referrers = Vec::new();
-        for candidate in candidates.take(REFERRERS_MOST) {
+        for candidate in candidates {
             let manifest = self.artifact(&candidate.digest)?;
             if manifest.subject.is_some_and(|it| it.digest == *subject) {
                 referrers.push(candidate);
+            }
+            if referrers.len() == REFERRERS_MOST {
+                break;
             }
         }
         Ok(referrers)

@@ -145,8 +145,10 @@ impl Registry {
                 StatusCode::UNAUTHORIZED if ours && !signed => {
                     signed = true;
                     let (headers, line) = (reply.response.headers().clone(), reply.line);
-                    let body =
-                        self.transport.whole(reply.response.into_body(), ERROR_MOST, &line).await?;
+                    let body = reply.response.into_body();
+                    // The header says enough where the document does not come, or is too long.
+                    let body = self.transport.whole(body, ERROR_MOST, &line).await;
+                    let body = body.unwrap_or_default();
                     let sent = authorization.as_ref();
                     let refusal = Refusal { line: &line, headers: &headers, body: &body, sent };
                     let answer = self.signer.answer(&self.transport, place, &refusal).await?;
@@ -176,8 +178,8 @@ impl Registry {
         place: &Place,
         reply: Reply,
     ) -> Result<RegistryError, RegistryError> {
-        let body =
-            self.transport.whole(reply.response.into_body(), ERROR_MOST, &reply.line).await?;
+        let body = self.transport.whole(reply.response.into_body(), ERROR_MOST, &reply.line).await;
+        let body = body.unwrap_or_default();
         let found = self.signer.looked(place).await?;
         Ok(RegistryError::Unauthorized(Box::new(Unauthorized {
             request: reply.line,

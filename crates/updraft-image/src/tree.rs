@@ -259,6 +259,12 @@ impl Tree {
         self
     }
 
+    /// Takes out what `is_out` says, by its path without a leading slash and whether it is a
+    /// folder. What is in a folder is asked for by itself.
+    pub fn leave_out(&mut self, is_out: impl Fn(&str, bool) -> bool) {
+        self.entries.retain(|path, node| !is_out(path, matches!(node.what, What::Folder)));
+    }
+
     /// All of `other` as well; where both have something, that of `other`.
     ///
     /// # Errors

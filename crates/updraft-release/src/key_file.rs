@@ -62,6 +62,12 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The variable names a file that depends on the folder.
+    #[error("UPDRAFT_KEY_FILE is {path}: write an absolute path")]
+    Relative {
+        /// What it says.
+        path: PathBuf,
+    },
     /// No key could be made.
     #[error("no key can be made")]
     Generate(#[source] AgeError),
@@ -92,16 +98,23 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// [`KeyError::NoHome`] when none of these is an absolute path.
+    /// [`KeyError::Relative`] when the variable has no absolute path, [`KeyError::NoHome`] when
+    /// nothing else has one.
     pub fn locate() -> Result<Self, KeyError> {
         let absolute =
             |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let in_home = || absolute("HOME").map(|home| home.join(".config"));
         let by_default = || absolute("XDG_CONFIG_HOME").or_else(in_home);
-        absolute(Self::VARIABLE)
-            .or_else(|| by_default().map(|config| config.join("updraft/age.key")))
-            .map(|path| Self { path })
-            .ok_or(KeyError::NoHome)
+        if let Some(named) = std::env::var_os(Self::VARIABLE).filter(|named| !named.is_empty()) {
+            let path = PathBuf::from(named);
+            // What it is relative to differs from one command to the next.
+            return match path.is_absolute() {
+                true => Ok(Self { path }),
+                false => Err(KeyError::Relative { path }),
+            };
+        }
+        let by_default = by_default().map(|config| config.join("updraft/age.key"));
+        by_default.map(|path| Self { path }).ok_or(KeyError::NoHome)
     }
 
     /// Where it is.

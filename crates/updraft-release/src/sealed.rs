@@ -138,6 +138,10 @@ impl Store {
                 };
                 if !names.iter().any(|other| is_done(&other)) {
                     let Some(file) = disk::read(&path)? else { continue };
+                    if sha256(&file) != name.file {
+                        // Damaged: `verify` names it, and a copy may bring it back.
+                        continue;
+                    }
                     let identities = self.key_file().identities()?;
                     let document = self.open_sealed(&deploy, name, &file, &identities)?;
                     let plain = document.to_bytes();

@@ -132,11 +132,19 @@ impl ResourceUrl {
                 let absolute = rest.starts_with(":///") && rest.len() > ":///".len();
                 (!absolute).then_some("an absolute path")
             }
-            _ => {
-                let host = Url::parse(&self.0)
-                    .is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()));
-                (!host).then_some("a host")
-            }
+            _ => match Url::parse(&self.0) {
+                Ok(url) if url.host_str().is_none_or(str::is_empty) => Some("a host"),
+                Err(_) => Some("a host"),
+                // A password with a `/` ends the host before it, and would be shown as a path.
+                Ok(url)
+                    if url.username().is_empty()
+                        && url.password().is_none()
+                        && self.0.contains('@') =>
+                {
+                    Some("%XX for the special characters of its user or password")
+                }
+                Ok(_) => None,
+            },
         };
         let incomplete = |what| Err(UnfitUrl::Incomplete { what, form: form.example });
         missing.map_or(Ok(()), incomplete)

@@ -150,6 +150,12 @@ impl Routes {
         let running = self.engine.system();
         let system = target.as_ref().map_or(&running, |target| &target.system);
         names::task(system, &service, &task)?;
+        let declared = system.services.get(&service).and_then(|it| it.tasks.get(&task));
+        if target.is_some() && declared.is_some_and(|task| task.tty) {
+            let detail =
+                format!("{service}.{task} wants a terminal; it runs at one without a release");
+            return Err(Refusal::new(StatusCode::CONFLICT, "wants-terminal", Class::Usage, detail));
+        }
         let slot = self.slot()?;
         let run = TaskRun { engine: self.engine, service, task, args, target };
         Ok(stream(LineStream::new(slot, |lines| run.send(lines))))

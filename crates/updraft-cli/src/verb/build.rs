@@ -88,6 +88,11 @@ async fn within(
     }
     let remote = Remote::open(&args.registry)?;
     let images = Images::open(source, &remote)?;
+    if let Some(place) = &args.push {
+        for service in wanted {
+            remote::target(place, service.name.as_str(), 1 < wanted.len())?;
+        }
+    }
     let mut progress = Progress::start(global.json);
     let mut made = Vec::new();
     for service in wanted {
@@ -148,6 +153,7 @@ async fn every(
         };
         artifacts.insert(service.name.clone(), artifact);
     }
+    images.prune(source)?;
     Ok(artifacts)
 }
 

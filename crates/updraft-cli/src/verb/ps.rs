@@ -103,7 +103,8 @@ fn note(row: &ProcessStatus) -> String {
         Role::Outgoing => "old",
     };
     let detail = row.detail.clone().or_else(|| row.last_exit.clone()).unwrap_or_default();
-    let parts = [part, &detail];
+    let release = row.release.map(|number| format!("release {number}")).unwrap_or_default();
+    let parts = [&*release, part, &detail];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(": ")
 }

@@ -62,6 +62,11 @@ impl Contents {
             let (service, path) = (service.name.clone(), path.to_owned());
             move |source| ArtifactError::Read { service, path, source }
         };
+        let made = match service.build {
+            Build::Node => Some(("node_modules", "node_modules/.bin")),
+            Build::Python => Some((".venv", ".venv/bin")),
+            _ => None,
+        };
         match &service.build {
             Build::Cargo => {
                 self.path.push(PROGRAMS.to_owned());
@@ -81,7 +86,9 @@ impl Contents {
                 }
             }
             Build::None | Build::Node | Build::Python => {
-                let left: Vec<PathBuf> = DEPENDENCIES.map(|name| folder.join(name)).into();
+                // What the build has made is taken below.
+                let left: Vec<PathBuf> =
+                    made.map(|(made, _)| folder.join(made)).into_iter().collect();
                 for path in sources(folder, &left) {
                     let path = path
                         .map_err(|error| unreadable(folder)(io::Error::other(error.to_string())))?;
@@ -90,12 +97,7 @@ impl Contents {
                 }
             }
         }
-        let (made, programs) = match service.build {
-            Build::Node => ("node_modules", "node_modules/.bin"),
-            Build::Python => (".venv", ".venv/bin"),
-            _ => ("", ""),
-        };
-        if !made.is_empty() && folder.join(made).is_dir() {
+        if let Some((made, programs)) = made.filter(|(made, _)| folder.join(made).is_dir()) {
             self.path.push(format!("{HOME}/{programs}"));
             self.take(service, folder, Path::new(made))?;
         }
@@ -105,19 +107,22 @@ impl Contents {
             }
             self.take(service, folder, path)?;
         }
+        for tree in [&mut self.dependencies, &mut self.own] {
+            tree.leave_out(|path, is_folder| {
+                let name = path.rsplit('/').next();
+                path.split('/').any(|part| part == ".git") || !is_folder && name == Some(VALUES)
+            });
+        }
         Ok(())
     }
 
     /// Takes a file or folder of the service.
     fn take(&mut self, service: &Service, folder: &Path, path: &Path) -> Result<(), ArtifactError> {
-        let parts: Vec<&str> = path
-            .components()
-            .filter(|part| !matches!(part, Component::CurDir))
-            .filter_map(|part| part.as_os_str().to_str())
-            .collect();
-        if parts.last() == Some(&VALUES) || parts.contains(&".git") {
-            return Ok(());
-        }
+        let parts = path.components().filter(|part| !matches!(part, Component::CurDir));
+        let parts: Option<Vec<&str>> = parts.map(|part| part.as_os_str().to_str()).collect();
+        let Some(parts) = parts else {
+            return Err(unfit(service)(TreeError::NotUtf8(folder.join(path))));
+        };
         let is_dependency = parts.iter().any(|part| DEPENDENCIES.contains(part));
         let tree = if is_dependency { &mut self.dependencies } else { &mut self.own };
         let at = [&[HOME], &*parts].concat().join("/");
@@ -135,8 +140,17 @@ impl Contents {
         let tasks = service.tasks.values().map(|task| &task.run);
         let mut problems = BTreeSet::new();
         let mut seen = BTreeSet::new();
+        let harvests = service.image.base == BaseImage::Closure;
+        if harvests
+            && service.build == Build::Python
+            && let Some(python) = virtual_env::interpreter(&folder.join(".venv"))
+            && let Err(problem) = interpreter::add(&mut self.interpreters, &python, folder)
+        {
+            problems.insert(problem);
+        }
         for run in processes.chain(tasks) {
             let argv = environment::argv(run);
+            problems.extend(argv.iter().skip(1).filter_map(|word| self.missing(word, folder)));
             let Some(program) = argv.first().filter(|program| seen.insert((*program).clone()))
             else {
                 continue;
@@ -150,7 +164,10 @@ impl Contents {
             }
             match self.place(program) {
                 Some(at) => drop(self.programs.insert(at)),
-                None if service.image.base != BaseImage::Closure => {}
+                None if service.image.base == BaseImage::Scratch => drop(problems.insert(format!(
+                    "`{program}` is no file of the service, and `scratch` has no other"
+                ))),
+                None if !harvests => {}
                 None => match interpreter::add(&mut self.interpreters, program, folder) {
                     Ok(at) => drop(self.programs.insert(at)),
                     Err(problem) => drop(problems.insert(problem)),
@@ -162,6 +179,18 @@ impl Contents {
         }
         let problems = problems.into_iter().collect();
         Err(ArtifactError::Programs { service: service.name.clone(), problems })
+    }
+
+    /// What is wrong with a word of a command line that names a file of the service.
+    fn missing(&self, word: &str, folder: &Path) -> Option<String> {
+        let at = format!("{HOME}/{}", word.trim_start_matches("./"));
+        let is_meant = !word.starts_with('/') && word != VALUES && folder.join(word).is_file();
+        let is_there = self.own.contains(&at) || self.dependencies.contains(&at);
+        (is_meant && !is_there).then(|| {
+            format!(
+                "`{word}` is not in the image, since Git ignores it: name it in `image.include`"
+            )
+        })
     }
 
     /// Where a program of the service is in its image; `None`: it is not one of its own.

@@ -32,7 +32,7 @@ pub(super) fn add(tree: &mut Tree, program: &str, folder: &Path) -> Result<Strin
     })?;
     let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name.starts_with("python") {
-        return python(tree, &found, &name, folder);
+        return python(tree, &found, program, folder);
     }
     let real = fs::canonicalize(&found).unwrap_or(found);
     if let Ok(Linkage::Script { interpreter }) = linkage(&real) {
@@ -43,7 +43,7 @@ pub(super) fn add(tree: &mut Tree, program: &str, folder: &Path) -> Result<Strin
         ));
     }
     let at = file(tree, &real)?;
-    named(tree, program, &name, &at)?;
+    named(tree, program, &at)?;
     Ok(at)
 }
 
@@ -52,23 +52,23 @@ pub(super) fn harvested(tree: &Tree, host: &Host) -> Result<Vec<HarvestedFile>, 
     updraft_image::origins(tree, host)
 }
 
-fn python(tree: &mut Tree, found: &Path, name: &str, folder: &Path) -> Result<String, String> {
+fn python(tree: &mut Tree, found: &Path, program: &str, folder: &Path) -> Result<String, String> {
     let mut command = Command::new(found);
     command.args(["-I", "-c", ASK_PYTHON]).current_dir(folder).stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("`{name}` cannot be run: {error}"))?;
+    let output = command.output().map_err(|error| format!("`{program}` cannot be run: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut lines = said.lines().map(PathBuf::from);
-    let (Some(program), true) = (lines.next(), output.status.success()) else {
-        return Err(format!("`{name}` does not say where its library is: is it Python 3?"));
+    let (Some(real), true) = (lines.next(), output.status.success()) else {
+        return Err(format!("`{program}` does not say where its library is: is it Python 3?"));
     };
-    let at = file(tree, &program)?;
+    let at = file(tree, &real)?;
     for library in lines {
         let text = path(&library)?;
         if !tree.contains(text) {
             library_of_python(tree, &library)?;
         }
     }
-    named(tree, name, name, &at)?;
+    named(tree, program, &at)?;
     Ok(at)
 }
 
@@ -106,10 +106,10 @@ fn path(path: &Path) -> Result<&str, String> {
 }
 
 /// Lets a program be found by the name that it is started by.
-fn named(tree: &mut Tree, program: &str, name: &str, at: &str) -> Result<(), String> {
+fn named(tree: &mut Tree, program: &str, at: &str) -> Result<(), String> {
     let by_name = match program.starts_with('/') {
         true => program.to_owned(),
-        false => format!("{NAMES}/{name}"),
+        false => format!("{NAMES}/{program}"),
     };
     if by_name == at || tree.contains(&by_name) {
         return Ok(());

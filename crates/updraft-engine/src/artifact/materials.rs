@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use updraft_image::{
     Bom, CargoUse, Components, HarvestedFile, Resource, SbomError, Statement, cargo_components,
-    harvested_components, npm_components, requirements_components, uv_components,
+    harvested_components, npm_components, poetry_components, requirements_components,
+    uv_components,
 };
 use updraft_system::Build;
 
@@ -35,7 +36,7 @@ impl Revision {
             output.status.success().then(|| text.trim().to_owned())
         };
         let commit = git(&["rev-parse", "HEAD"])?;
-        let dirty = git(&["status", "--porcelain", "--untracked-files=normal", "."]);
+        let dirty = git(&["status", "--porcelain", "--untracked-files=normal"]);
         Some(Self {
             commit,
             dirty: dirty.is_none_or(|changes| !changes.is_empty()),
@@ -55,6 +56,8 @@ impl Artifact {
         times: (SystemTime, SystemTime),
     ) -> Statement {
         let service = request.service;
+        // A command without a fetch step fetches by itself.
+        let cut = cut && !matches!(service.build, Build::Command { fetch: None, .. });
         let mut parameters = BTreeMap::from([
             ("service".to_owned(), json!(service.name.as_str())),
             ("preset".to_owned(), json!(preset(&service.build))),
@@ -95,6 +98,19 @@ pub(super) fn bom(
     Bom::of(&name, None, parts).map_err(untold)
 }
 
+/// What people should know of a bill of materials.
+pub(super) fn gap(request: &ArtifactRequest<'_>, folder: &Path) -> Option<String> {
+    let locks = ["package-lock.json", "uv.lock", "poetry.lock"];
+    if request.service.build == Build::Cargo || locks.iter().any(|it| folder.join(it).is_file()) {
+        return None;
+    }
+    let text = fs::read_to_string(folder.join("requirements.txt")).ok()?;
+    requirements_components(&text).err().map(|error| {
+        let name = &request.service.name;
+        format!("the bill of materials of `{name}` lacks its Python packages: {error}")
+    })
+}
+
 /// What the lock files of a service say.
 fn locked(build: &Build, folder: &Path) -> Result<Option<Components>, SbomError> {
     let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
@@ -106,6 +122,9 @@ fn locked(build: &Build, folder: &Path) -> Result<Option<Components>, SbomError>
     }
     if let Some(lock) = read("uv.lock") {
         return uv_components(&lock).map(Some);
+    }
+    if let Some(lock) = read("poetry.lock") {
+        return poetry_components(&lock).map(Some);
     }
     // One without versions locks nothing, and says nothing for certain.
     Ok(read("requirements.txt").and_then(|text| requirements_components(&text).ok()))

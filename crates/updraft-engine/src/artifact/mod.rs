@@ -134,6 +134,7 @@ impl ArtifactRequest<'_> {
         image.epoch = self.epoch;
         image.config = self.config(&contents);
         let bom = materials::bom(self, &folder, &harvested)?;
+        contents.notes.extend(materials::gap(self, &folder));
         let layers = [("dependencies", contents.dependencies), ("application", contents.own)];
         image.layers = layers.map(|(word, tree)| (word.to_owned(), tree)).into();
         let written = image.write(layout, cache);
@@ -177,7 +178,9 @@ impl ArtifactRequest<'_> {
 
     fn config(&self, contents: &Contents) -> Config {
         let own = contents.path.iter().map(String::as_str);
-        let path: Vec<&str> = own.chain([SYSTEM_PATH]).collect();
+        let of_base = self.base.iter().flat_map(|base| &base.config().config.env);
+        let of_base = of_base.filter_map(|variable| variable.strip_prefix("PATH=")).next_back();
+        let path: Vec<&str> = own.chain([of_base.unwrap_or(SYSTEM_PATH)]).collect();
         let mut config = Config {
             env: vec![format!("PATH={}", path.join(":"))],
             cmd: contents.command.clone(),

@@ -13,6 +13,22 @@ const READ: [&str; 3] = ["home", "include-system-site-packages", "version"];
 /// What differs from one installation to the next, or is there for installers alone.
 const LEFT_OUT: [&str; 4] = ["__pycache__", "direct_url.json", "uv_cache.json", ".lock"];
 
+/// Links that lead from an environment's Python to the interpreter.
+const LINKS_MOST: usize = 8;
+
+/// The interpreter that an environment was made with, outside of it.
+pub(super) fn interpreter(environment: &Path) -> Option<String> {
+    let mut at = environment.join("bin/python");
+    for _ in 0..LINKS_MOST {
+        let target = fs::read_link(&at).ok()?;
+        if target.is_absolute() {
+            return target.to_str().map(str::to_owned);
+        }
+        at = at.with_file_name(target);
+    }
+    None
+}
+
 /// Adds the environment in `from` to the image at `at`.
 pub(super) fn add(tree: &mut Tree, from: &Path, at: &str) -> Result<(), TreeError> {
     let from = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());

@@ -223,7 +223,7 @@ impl CargoBuild {
         let kept: Vec<&Staged> = [&staged].into_iter().chain(&previous).collect();
         Staged::keep_only(store, &kept, spared).map_err(not_kept(service))?;
         let cargo = CargoStamp { packages, files, staged, previous };
-        let stamp = Stamp { inputs: known, cargo: Some(cargo) };
+        let stamp = Stamp { inputs: known, cut: false, cargo: Some(cargo) };
         stamp.write(store).map_err(not_kept(service))?;
         Ok(built)
     }

@@ -26,6 +26,7 @@ pub(super) struct CommandBuild {
     recipe: Recipe,
     folder: PathBuf,
     inputs: Digest,
+    cut: bool,
 }
 
 /// The inputs are all files of the folder that Git does not ignore, without what the
@@ -46,7 +47,11 @@ pub(super) fn plan(
     }
     inputs.folder(source.folder, &kept).map_err(source.unreadable())?;
     let inputs = inputs.digest();
-    if stamp.inputs.as_ref() == Some(&inputs) && kept.iter().all(|path| path.exists()) {
+    let cut = source.network.is_cut();
+    if stamp.inputs.as_ref() == Some(&inputs)
+        && (stamp.cut || !cut)
+        && kept.iter().all(|path| path.exists())
+    {
         return Ok(BuildStep::Skip(recipe.built(source.folder, true, inputs)));
     }
     let shell = |text: String| ["/bin/sh".to_owned(), "-c".to_owned(), text].to_vec();
@@ -62,7 +67,7 @@ pub(super) fn plan(
     };
     // What is changed from here on was perhaps not seen by the command; the digest is
     // from before, so that it counts as a change next time.
-    let build = CommandBuild { recipe, folder: source.folder.to_owned(), inputs };
+    let build = CommandBuild { recipe, folder: source.folder.to_owned(), inputs, cut };
     Ok(source.run(fetch, run, Method::Command(build)))
 }
 
@@ -93,7 +98,7 @@ impl CommandBuild {
                 output: transcript.into_text(),
             });
         }
-        let stamp = Stamp { inputs: Some(self.inputs.clone()), cargo: None };
+        let stamp = Stamp { inputs: Some(self.inputs.clone()), cut: self.cut, cargo: None };
         stamp.write(store).map_err(not_kept(service))?;
         Ok(self.recipe.built(&self.folder, false, self.inputs))
     }

@@ -204,6 +204,8 @@ pub(crate) fn sources(
         .hidden(false)
         .ignore(false)
         .require_git(false)
+        // What one user ignores everywhere is no property of the sources.
+        .git_global(false)
         .sort_by_file_path(|one, other| one.cmp(other))
         .filter_entry(move |entry| entry.depth() == 0 || wanted(entry.path()))
         .build();

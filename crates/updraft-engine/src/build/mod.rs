@@ -34,6 +34,7 @@ use crate::scope::{CommandPlan, Exit};
 pub(crate) use inputs::sources;
 pub use inputs::{Digest, copy_sources};
 pub use network::{Cut, Network};
+pub(crate) use run::read_lines;
 pub use run::{NotBuilt, build};
 
 /// What is to be built.

@@ -3,16 +3,19 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use updraft_system::{LogStream, Name, Service};
 
 use super::{BuildError, BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
-use crate::scope::{CommandPlan, Exit, ScopeError, Scopes};
+use crate::scope::{CommandPlan, Exit, Output, ScopeError, Scopes};
 
-/// Lines of a build that wait to be looked at; then the build waits.
-const LINES_WAITING: usize = 64;
+/// Lines of a build's output that wait to be looked at; then the build waits.
+const LINES_WAITING: usize = 1024;
+/// A longer line is told in pieces. Those that Cargo writes for programs are shorter by far.
+const LINE_BYTES_MAX: u64 = 4 << 20;
 
 /// A service was not built.
 #[derive(Debug, thiserror::Error)]
@@ -81,36 +84,56 @@ async fn command(
     let started = scopes.start(&label, plan).await;
     let (mut scope, output) =
         started.map_err(|source| NotBuilt::Start { service: service.clone(), source })?;
-    let (sender, mut lines) = mpsc::channel(LINES_WAITING);
-    for (pipe, stream) in [(output.stdout, LogStream::Stdout), (output.stderr, LogStream::Stderr)] {
-        tokio::spawn(read(pipe, stream, sender.clone()));
-    }
-    drop(sender);
-    let exit = loop {
-        tokio::select! {
-            biased;
-            Some((stream, line)) = lines.recv() => {
-                if let Some(progress) = building.observe(stream, &line) {
-                    told(service, progress);
-                }
-            }
-            exit = scope.ended() => break exit,
+    let (pipes, mut lines) = read_lines(output);
+    let mut observe = |(stream, line): (LogStream, String)| {
+        if let Some(progress) = building.observe(stream, &line) {
+            told(service, progress);
         }
     };
-    // What a build has left running, such as a compiler's server, holds the pipes open.
-    while let Ok((stream, line)) = lines.try_recv() {
-        drop(building.observe(stream, &line));
+    loop {
+        tokio::select! {
+            biased;
+            line = lines.recv() => match line {
+                Some(line) => observe(line),
+                None => break,
+            },
+            _ = scope.ended() => break,
+        }
     }
+    // What a build has left running, such as a compiler's server, holds the pipes open.
     scope.kill().await;
-    Ok(exit)
+    while let Some(line) = lines.recv().await {
+        observe(line);
+    }
+    drop(pipes.await);
+    Ok(scope.ended().await)
 }
 
-async fn read(pipe: OwnedFd, stream: LogStream, sender: mpsc::Sender<(LogStream, String)>) {
+/// Reads both outputs as lines, until everybody who writes to them is gone.
+pub(crate) fn read_lines(output: Output) -> (JoinHandle<()>, mpsc::Receiver<(LogStream, String)>) {
+    let (teller, lines) = mpsc::channel(LINES_WAITING);
+    let stdout = read_pipe(output.stdout, LogStream::Stdout, teller.clone());
+    let stderr = read_pipe(output.stderr, LogStream::Stderr, teller);
+    let both = tokio::spawn(async {
+        tokio::join!(stdout, stderr);
+    });
+    (both, lines)
+}
+
+async fn read_pipe(pipe: OwnedFd, stream: LogStream, teller: mpsc::Sender<(LogStream, String)>) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
-    let mut lines = BufReader::new(pipe).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if sender.send((stream, line)).await.is_err() {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        let mut piece = (&mut pipe).take(LINE_BYTES_MAX);
+        if !piece.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
             return;
         }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']).to_owned();
+        if teller.send((stream, text)).await.is_err() {
+            return;
+        }
+        line.clear();
     }
 }

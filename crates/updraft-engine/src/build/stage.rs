@@ -24,6 +24,9 @@ pub struct StoreError {
 pub(super) struct Stamp {
     /// What it was made from; `None` if that changed while it was made.
     pub(super) inputs: Option<Digest>,
+    /// It was made without a network after its fetch step.
+    #[serde(default)]
+    pub(super) cut: bool,
     pub(super) cargo: Option<CargoStamp>,
 }
 

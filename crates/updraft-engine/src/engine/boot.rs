@@ -1,13 +1,8 @@
 //! The start of a run: builds, then resources, then tasks and processes.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use updraft_system::{LogSource, LogStream, Name, RowKind, Service, Task, TaskCause, TaskTrigger};
 
@@ -15,10 +10,10 @@ use super::error::chain;
 use super::plans::{gates, server, source};
 use super::{Run, RunTarget, StopOptions, order};
 use crate::board::Stage;
-use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
+use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild, read_lines};
 use crate::replica::ReplicaPlan;
 use crate::schedule::Cause;
-use crate::scope::{Exit, Output};
+use crate::scope::Exit;
 
 /// How builds are made.
 #[derive(Clone, Copy)]
@@ -174,7 +169,8 @@ impl Run {
     fn planned_processes(&self) -> Vec<(LogSource, RowKind, ReplicaPlan)> {
         let mut planned = Vec::new();
         let target = self.target();
-        for service in target.system.services.values() {
+        let scaled = self.memory().scaled_system(target.system.clone());
+        for service in scaled.services.values() {
             for process in service.processes.values() {
                 for replica in 1..=process.scale {
                     let source = source(service, process, replica);
@@ -229,33 +225,5 @@ async fn is_over(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Lines of a build's output that wait to be looked at; then the build waits.
-const BUILD_LINES_WAITING: usize = 1024;
-
-/// Reads both outputs as lines, until everybody who writes to them is gone.
-fn read_lines(output: Output) -> (JoinHandle<()>, mpsc::Receiver<(LogStream, String)>) {
-    let (teller, lines) = mpsc::channel(BUILD_LINES_WAITING);
-    let stdout = read_pipe(output.stdout, LogStream::Stdout, teller.clone());
-    let stderr = read_pipe(output.stderr, LogStream::Stderr, teller);
-    let both = tokio::spawn(async {
-        tokio::join!(stdout, stderr);
-    });
-    (both, lines)
-}
-
-async fn read_pipe(pipe: OwnedFd, stream: LogStream, teller: mpsc::Sender<(LogStream, String)>) {
-    let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
-    let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::new();
-    while pipe.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches(['\n', '\r']).to_owned();
-        if teller.send((stream, text)).await.is_err() {
-            return;
-        }
-        line.clear();
     }
 }

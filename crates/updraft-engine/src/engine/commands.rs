@@ -41,7 +41,10 @@ impl Engine {
         for source in &started {
             run.becomes_ready(source, None).await?;
         }
-        run.memory().scaled(service, process, replicas)?;
+        // Beside a rule the load decides, after a crash as well.
+        if run.rule(&(service.clone(), process.clone())).is_none() {
+            run.memory().scaled(service, process, replicas)?;
+        }
         Ok(())
     }
 
@@ -226,7 +229,10 @@ impl Run {
         });
         let not_ready =
             |reason: String| CommandError::NotReady { process: source.to_string(), reason };
-        let Ok(board) = settled.await else { return Err(not_ready("the system ended".to_owned())) };
+        let board = tokio::select! {
+            settled = settled => settled.ok().ok_or_else(|| not_ready("the system ended".to_owned()))?,
+            () = self.told_to_stop() => return Err(not_ready("the system stops".to_owned())),
+        };
         match board.rows.get(source) {
             Some(row) if row.state == ProcessState::Ready => Ok(()),
             Some(row) => Err(not_ready(row.detail.clone().unwrap_or_default())),

@@ -69,7 +69,7 @@ pub struct Changes(watch::Receiver<Board>);
 struct Run {
     name: Name,
     /// What runs, as a whole: replaced by a roll-out.
-    target: Mutex<Arc<RunTarget>>,
+    target: watch::Sender<Arc<RunTarget>>,
     /// Whether the first target is to be built.
     builds: bool,
     only: Vec<Name>,
@@ -86,12 +86,12 @@ struct Run {
     held: Mutex<Held>,
     /// Commands that change what runs go one after another.
     commands: tokio::sync::Mutex<()>,
+    /// So do roll-outs, which build before it is their turn.
+    roll_outs: tokio::sync::Mutex<()>,
     /// What is kept of its tasks.
     book: TaskBook,
     /// What is known of the scaling by rule.
     scaling: scaler::Book,
-    /// So do roll-outs, which build before it is their turn.
-    roll_outs: tokio::sync::Mutex<()>,
     /// Held shared by each task that runs.
     tasks: tokio::sync::RwLock<()>,
     memory: Mutex<Memory>,
@@ -133,13 +133,14 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let mut reasons = Vec::new();
         let builds = matches!(source, Source::Tree { .. });
-        let mut target = whole(source, &options.only, &mut reasons);
-        if let Some(remembered) = &options.remember {
-            target.system = remembered.scaled(target.system);
-        }
+        let target = whole(source, &options.only, &mut reasons);
         let system = target.system.clone();
         let programs = Programs::of_this_machine();
-        let held = Held::reserve(&system, &state, &programs, options.new_ports, &mut reasons);
+        let first = match &options.remember {
+            Some(remembered) => remembered.scaled(system.clone()),
+            None => system.clone(),
+        };
+        let held = Held::reserve(&first, &state, &programs, options.new_ports, &mut reasons);
         let (Some(held), true) = (held, reasons.is_empty()) else {
             return Err(StartError::of(reasons));
         };
@@ -178,7 +179,7 @@ impl Engine {
             finished: watch::Sender::new(None),
             lock: Mutex::new(Some(lock)),
             name: system.name,
-            target: Mutex::new(Arc::new(target)),
+            target: watch::Sender::new(Arc::new(target)),
             builds,
             only: options.only,
             directory,
@@ -190,8 +191,8 @@ impl Engine {
         tokio::spawn(mesh::keep_authority(Arc::clone(&run)));
         tokio::spawn(stop::when_told(Arc::clone(&run)));
         tokio::spawn(boot::boot(Arc::clone(&run)));
-        scaling::follow_rules(&run);
-        tasks::follow_schedules(&run);
+        tokio::spawn(scaling::follow_rules(Arc::clone(&run)));
+        tokio::spawn(tasks::follow_schedules(Arc::clone(&run)));
         Ok(Self(run))
     }
 
@@ -293,11 +294,11 @@ impl Run {
 
     /// What runs now.
     fn target(&self) -> Arc<RunTarget> {
-        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.target.borrow())
     }
 
     fn set_target(&self, target: Arc<RunTarget>) {
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
+        self.target.send_replace(target);
     }
 
     fn set_stage(&self, stage: Stage) {

@@ -1,7 +1,7 @@
 //! The number of copies of each process: set by hand, or following the load by its rule.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,13 +9,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use updraft_system::mesh::EdgeReport;
 use updraft_system::{
     LoadStatus, LogSource, Name, ProcessState, ProcessStatus, ScaleRequest, ScaleRule,
-    ScalingStatus,
+    ScalingStatus, System,
 };
 
 use super::error::chain;
 use super::{CommandError, Engine, Run};
 use crate::board::Stage;
-use crate::scaler::{Because, Copy, Key, Meter, Milli, Ruling, Sample, Verdict, depth};
+use crate::scaler::{Because, Copy, Key, Meter, Milli, Page, Ruling, Sample, Verdict, depth};
 
 /// From one look at requests in flight to the next, at most and at least.
 const LOOK_MOST: Duration = Duration::from_secs(1);
@@ -118,7 +118,7 @@ impl Run {
         }
     }
 
-    fn rule(&self, (service, process): &Key) -> Option<ScaleRule> {
+    pub(super) fn rule(&self, (service, process): &Key) -> Option<ScaleRule> {
         self.target().system.services.get(service)?.processes.get(process)?.autoscale.clone()
     }
 
@@ -139,24 +139,43 @@ fn of(key: &Key, source: &LogSource) -> bool {
     source.service == key.0 && source.process == key.1
 }
 
-/// Lets every process with a rule follow its load, until the run ends.
-pub(super) fn follow_rules(run: &Arc<Run>) {
-    for service in run.target().system.services.values() {
-        for process in service.processes.values() {
-            if let Some(rule) = &process.autoscale {
-                let key = (service.name.clone(), process.name.clone());
-                let follower = Follower {
-                    run: Arc::clone(run),
-                    meter: Meter::default(),
-                    ruling: Ruling::new(rule.clone()),
-                    rule: rule.clone(),
-                    told: None,
-                    key,
-                };
-                tokio::spawn(follower.follow());
+/// Lets every process with a rule follow its load, until the run ends; a roll-out may bring
+/// other rules.
+pub(super) async fn follow_rules(run: Arc<Run>) {
+    let mut targets = run.target.subscribe();
+    let mut followed: BTreeMap<Key, (ScaleRule, Arc<()>)> = BTreeMap::new();
+    loop {
+        let rules = rules(&targets.borrow_and_update().system);
+        followed.retain(|key, (rule, _)| {
+            if !rules.contains_key(key) {
+                // Nothing holds a number that no rule decides.
+                run.scaling.write(key, |page| *page = Page::default());
             }
+            rules.get(key) == Some(rule)
+        });
+        for (key, rule) in rules {
+            followed.entry(key.clone()).or_insert_with(|| {
+                let alive = Arc::new(());
+                let follower = Follower::new(&run, key, rule.clone(), Arc::downgrade(&alive));
+                tokio::spawn(follower.follow());
+                (rule, alive)
+            });
+        }
+        tokio::select! {
+            changed = targets.changed() => if changed.is_err() { return },
+            () = run.told_to_stop() => return,
         }
     }
+}
+
+fn rules(system: &System) -> BTreeMap<Key, ScaleRule> {
+    let all = system.services.values().flat_map(|service| {
+        service.processes.values().filter_map(|process| {
+            let key = (service.name.clone(), process.name.clone());
+            Some((key, process.autoscale.clone()?))
+        })
+    });
+    all.collect()
 }
 
 /// Follows one rule.
@@ -168,6 +187,8 @@ struct Follower {
     ruling: Ruling,
     /// The trouble that was told of last, so that it is told once.
     told: Option<String>,
+    /// Gone when its rule is not that of what runs any more.
+    alive: Weak<()>,
 }
 
 /// One load of a rule: what it is called, what is aimed at, and what was measured.
@@ -179,6 +200,11 @@ struct Load {
 }
 
 impl Follower {
+    fn new(run: &Arc<Run>, key: Key, rule: ScaleRule, alive: Weak<()>) -> Self {
+        let (run, ruling) = (Arc::clone(run), Ruling::new(rule.clone()));
+        Self { run, key, rule, meter: Meter::default(), ruling, told: None, alive }
+    }
+
     async fn follow(mut self) {
         let every = self.rule.every;
         let mut looks = interval((every / LOOKS).clamp(LOOK_LEAST, LOOK_MOST).min(every));
@@ -189,6 +215,9 @@ impl Follower {
             tokio::select! {
                 _ = looks.tick() => {}
                 () = run.told_to_stop() => return,
+            }
+            if self.alive.strong_count() == 0 {
+                return;
             }
             if run.board.borrow().stage != Stage::Running {
                 continue;
@@ -259,8 +288,11 @@ impl Follower {
     /// holds up neither the next decision nor anybody's command.
     async fn change(&self, from: u32, to: u32, why: &str) {
         let Ok(_one_at_a_time) = self.run.turn().await else { return };
-        // What somebody did meanwhile stands.
-        if self.run.scaling.held(&self.key).is_some() || self.run.copies_of(&self.key) != from {
+        // What somebody did meanwhile stands, a roll-out too.
+        if self.alive.strong_count() == 0
+            || self.run.scaling.held(&self.key).is_some()
+            || self.run.copies_of(&self.key) != from
+        {
             return;
         }
         self.run.tell_scaling(&self.key, &format!("scaled from {from} to {to}: {why}"));

@@ -1,5 +1,6 @@
 //! Tasks beside `updraft task`: by the calendar, with a terminal, and what is kept of them.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use updraft_system::{
-    LogSource, Name, Service, Task, TaskCause, TaskSchedule, TaskStatus, TaskTrigger,
+    LogSource, Name, Service, System, Task, TaskCause, TaskSchedule, TaskStatus, TaskTrigger,
     TerminalRequest, TerminalSize,
 };
 
@@ -143,6 +145,8 @@ impl Run {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let label = format!("{}.{}.terminal-{count}", service.name, task.name);
         let (mut scope, terminal) = self.scopes.start_in_terminal(&label, &command, size).await?;
+        let log = LogSource::new(service.name.clone(), task.name.clone(), 1);
+        self.scopes.news(&scope).iter().for_each(|text| self.logs.notice(&log, text));
         let limit = task.timeout.unwrap_or(Duration::MAX);
         let exit = tokio::select! {
             exit = timeout(limit, sit(&mut scope, &terminal, seat)) => exit.ok().flatten(),
@@ -161,59 +165,92 @@ impl Run {
 
 /// Carries what is typed and what is seen until the program has ended; `None`: the person
 /// has gone before.
-async fn sit(scope: &mut Scope, terminal: &Terminal, mut seat: Seat) -> Option<Exit> {
-    let shown = {
-        let ended = scope.ended();
-        let mut ended = pin!(ended);
+async fn sit(scope: &mut Scope, terminal: &Terminal, seat: Seat) -> Option<Exit> {
+    let Seat { mut input, output } = seat;
+    // Each way by itself: what nobody reads must not keep the other from being carried.
+    let typing = async {
+        while let Some(input) = input.recv().await {
+            // What nobody reads any more is typed for nothing; the person is still there.
+            drop(match input {
+                TerminalInput::Typed(typed) => terminal.write(&typed).await,
+                TerminalInput::Resized(size) => terminal.resize(size),
+            });
+        }
+    };
+    // Whether the person is still there when the program has given its terminal up.
+    let showing = async {
         let mut buffer = vec![0; READ_BYTES];
+        while let Ok(count @ 1..) = terminal.read(&mut buffer).await {
+            let seen = Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default());
+            if output.send(seen).await.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    let (mut typing, mut showing, mut is_open) = (pin!(typing), pin!(showing), true);
+    let exit = {
+        let mut ended = pin!(scope.ended());
         loop {
             tokio::select! {
                 exit = &mut ended => break exit,
-                read = terminal.read(&mut buffer) => {
-                    let count = read.unwrap_or_default();
-                    if count == 0 {
-                        // It has given its terminal up, and may go on without one.
-                        break ended.await;
+                is_there = &mut showing, if is_open => {
+                    if !is_there {
+                        return None;
                     }
-                    let seen = Bytes::copy_from_slice(buffer.get(..count)?);
-                    seat.output.send(seen).await.ok()?;
+                    is_open = false;
                 }
-                input = seat.input.recv() => match input? {
-                    TerminalInput::Typed(typed) => terminal.write(&typed).await.ok()?,
-                    TerminalInput::Resized(size) => terminal.resize(size).ok()?,
-                },
+                () = &mut typing => return None,
+                () = output.closed() => return None,
             }
         }
     };
     scope.kill().await;
-    // What it wrote last is still in the terminal.
-    let rest = async {
-        let mut buffer = vec![0; READ_BYTES];
-        while let Ok(count @ 1..) = terminal.read(&mut buffer).await {
-            let seen = Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default());
-            if seat.output.send(seen).await.is_err() {
-                return;
-            }
-        }
-    };
-    drop(timeout(DRAIN, rest).await);
-    Some(shown)
+    if is_open {
+        // What it wrote last is still in the terminal.
+        drop(timeout(DRAIN, showing).await);
+    }
+    Some(exit)
 }
 
-/// Lets every task with a schedule follow it, until the run ends.
-pub(super) fn follow_schedules(run: &Arc<Run>) {
-    for service in run.target().system.services.values() {
-        for task in service.tasks.values() {
-            if let Some(schedule) = &task.schedule {
-                let calendar = Calendar {
-                    run: Arc::clone(run),
-                    schedule: schedule.clone(),
-                    key: (service.name.clone(), task.name.clone()),
-                };
-                tokio::spawn(calendar.follow());
+/// Lets every task with a schedule follow it, until the run ends; a roll-out may bring other
+/// schedules.
+pub(super) async fn follow_schedules(run: Arc<Run>) {
+    let mut targets = run.target.subscribe();
+    let mut followed: BTreeMap<Key, (TaskSchedule, JoinHandle<()>)> = BTreeMap::new();
+    loop {
+        let schedules = schedules(&targets.borrow_and_update().system);
+        followed.retain(|key, (schedule, calendar)| {
+            let stays = schedules.get(key) == Some(schedule);
+            if !stays {
+                // What it has started goes on; nothing more of it begins.
+                calendar.abort();
+                run.book.stands(key, 0, None);
             }
+            stays
+        });
+        for (key, schedule) in schedules {
+            followed.entry(key.clone()).or_insert_with(|| {
+                let run = Arc::clone(&run);
+                let calendar = Calendar { run, schedule: schedule.clone(), key };
+                (schedule, tokio::spawn(calendar.follow()))
+            });
+        }
+        tokio::select! {
+            changed = targets.changed() => if changed.is_err() { return },
+            () = run.told_to_stop() => return,
         }
     }
+}
+
+fn schedules(system: &System) -> BTreeMap<Key, TaskSchedule> {
+    let all = system.services.values().flat_map(|service| {
+        service.tasks.values().filter_map(|task| {
+            let key = (service.name.clone(), task.name.clone());
+            Some((key, task.schedule.clone()?))
+        })
+    });
+    all.collect()
 }
 
 /// One task by the calendar.

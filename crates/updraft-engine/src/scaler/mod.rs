@@ -9,7 +9,7 @@ mod meter;
 mod rule;
 mod window;
 
-pub(crate) use book::{Book, Key};
+pub(crate) use book::{Book, Key, Page};
 pub(crate) use depth::depth;
 pub(crate) use load::{Milli, Sample};
 pub(crate) use meter::{Copy, Meter};

@@ -31,9 +31,14 @@ pub(crate) trait Surroundings {
 /// Runs what is due, for ever. When it is dropped, runs that go on are let go on.
 pub(crate) async fn follow(mut line: Line, around: impl Surroundings) {
     let mut runs = Runs(JoinSet::new());
+    let mut is_kept = false;
     loop {
         let steps = line.look(around.now());
-        around.keep(&line);
+        // Between two times nothing changes that a crash could lose.
+        if !is_kept || !steps.is_empty() {
+            around.keep(&line);
+            is_kept = true;
+        }
         for step in steps {
             match step {
                 Step::Start(due) => drop(runs.0.spawn(around.run(due))),

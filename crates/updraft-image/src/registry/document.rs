@@ -6,21 +6,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::error::RegistryError;
-use crate::oci::media;
+use crate::oci::{given, media};
 use crate::{Descriptor, Digest, Digesting, Platform};
 
 /// The largest manifest, in bytes: registries take no larger one.
 pub(super) const MANIFEST_MOST: usize = 4 << 20;
 /// The most blobs, or entries of an index, of one document.
 const PARTS_MOST: usize = 1024;
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// What a registry is asked for.
 pub(super) const ACCEPTED: [&str; 4] =
-    [media::MANIFEST, media::INDEX, DOCKER_MANIFEST, DOCKER_LIST];
+    [media::MANIFEST, media::INDEX, media::DOCKER_MANIFEST, media::DOCKER_INDEX];
 
 /// A manifest or an index.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,16 +29,21 @@ pub(super) struct Document {
     media_type: Option<String>,
     #[serde(default)]
     config: Option<Descriptor>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     layers: Vec<Descriptor>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     manifests: Option<Vec<Entry>>,
     #[serde(default)]
     pub(super) subject: Option<Descriptor>,
     #[serde(default)]
     artifact_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// `null` is an empty list, and not no list.
+fn listed<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Entry>>, D::Error> {
+    given(from).map(Some)
 }
 
 /// A manifest in an index.
@@ -54,7 +57,7 @@ pub(super) struct Entry {
     pub(super) platform: Option<Runs>,
     #[serde(default)]
     artifact_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     annotations: BTreeMap<String, String>,
 }
 
@@ -138,7 +141,7 @@ impl Document {
         let header = header.filter(|header| ACCEPTED.contains(header));
         let default = if self.manifests.is_some() { media::INDEX } else { media::MANIFEST };
         let kind = self.media_type.as_deref().or(header).unwrap_or(default);
-        let is_list = matches!(kind, media::INDEX | DOCKER_LIST);
+        let is_list = matches!(kind, media::INDEX | media::DOCKER_INDEX);
         let agree = header.is_none_or(|header| header == kind);
         if !agree || !ACCEPTED.contains(&kind) || is_list != self.manifests.is_some() {
             let problem =
@@ -207,7 +210,9 @@ mod tests {
         for (rest, header, expected) in [
             (r#""config":BLOB,"layers":[]"#, None, Some(media::MANIFEST)),
             (r#""manifests":[]"#, None, Some(media::INDEX)),
-            (r#""config":BLOB"#, Some(DOCKER_MANIFEST), Some(DOCKER_MANIFEST)),
+            (r#""config":BLOB,"layers":null,"annotations":null"#, None, Some(media::MANIFEST)),
+            (r#""manifests":null"#, None, Some(media::INDEX)),
+            (r#""config":BLOB"#, Some(media::DOCKER_MANIFEST), Some(media::DOCKER_MANIFEST)),
             (r#""config":BLOB"#, Some("application/json; charset=utf-8"), Some(media::MANIFEST)),
             (r#""manifests":[]"#, Some(media::MANIFEST), None),
             (r#""config":BLOB"#, Some(media::INDEX), None),

@@ -28,7 +28,8 @@ impl<'a> Partial<'a> {
     /// Beside the layout's blobs, so that it can be moved there.
     fn new(layout: &Layout, blob: &'a Descriptor) -> std::io::Result<Self> {
         let temporary = tempfile::Builder::new()
-            .prefix("download-")
+            // As drafts are called, so that those of the dead are swept.
+            .prefix(&format!("draft-{}-", std::process::id()))
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(layout.folder())?;
         let file = File::from_std(temporary.reopen()?);
@@ -177,7 +178,6 @@ impl Registry {
                 Ok((headers, self.transport.whole(body, MANIFEST_MOST, &reply.line).await?))
             };
             match read.await {
-                Err(error @ RegistryError::Unauthorized(_)) => return Err(error),
                 Err(error) if RegistryError::is_transient(&error) => patience.wait(error).await?,
                 other => return other,
             }

@@ -14,10 +14,7 @@ use super::push::DEPTH_MOST;
 use super::reference::Reference;
 use super::upload::CONTENT_DIGEST;
 use super::{Call, Registry};
-use crate::{Descriptor, Digest, Layout, Platform};
-
-/// Under which name tools look for an image in a layout.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+use crate::{Descriptor, Digest, Layout, Platform, annotation};
 
 /// The most that the documents of one pull have together, in bytes: they are held in memory.
 const DOCUMENTS_MOST: u64 = 64 << 20;
@@ -51,14 +48,7 @@ struct Fetched {
 impl Default for Wanted {
     /// Linux on the architecture of this machine.
     fn default() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Self::Platform(Platform { architecture: architecture.to_owned(), os: "linux".to_owned() })
+        Self::Platform(Platform { os: "linux".to_owned(), ..Platform::this() })
     }
 }
 
@@ -248,10 +238,10 @@ fn blobs(documents: &[Fetched]) -> Vec<Descriptor> {
 fn enter(layout: &Layout, content: &Descriptor, tag: Option<&str>) -> Result<(), RegistryError> {
     let mut entry = content.clone();
     if let Some(tag) = tag {
-        entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
+        entry.annotations.insert(annotation::NAME.to_owned(), tag.to_owned());
     }
     let mut manifests = layout.index()?.manifests;
-    let name = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
+    let name = |entry: &Descriptor| entry.annotations.get(annotation::NAME).cloned();
     manifests.retain(|known| {
         let renamed = name(known).is_some() && name(known) == name(&entry);
         let same =

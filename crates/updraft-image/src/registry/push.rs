@@ -200,7 +200,12 @@ impl Registry {
         let mut blobs = self.put_blobs(&place, push, &plan.blobs, &others).await?;
         blobs.sort_by(|(one, _), (other, _)| one.cmp(other));
         let target = to.tag().unwrap_or(content.as_str());
-        for planned in &plan.documents {
+        // The content is the last of its own documents; what is about it goes before its name is
+        // set, so that nobody gets the one without the other (a registry takes a manifest whose
+        // subject is not there yet).
+        let (own_ones, about) = plan.documents.split_at(own);
+        let (last, parts) = own_ones.split_last().map_or((None, own_ones), |(l, p)| (Some(l), p));
+        for planned in parts.iter().chain(about).chain(last) {
             let digest = &planned.descriptor.digest;
             let name = if digest == content { target } else { digest.as_str() };
             let lists = self.put_document(&place, planned, name).await?;

@@ -63,6 +63,9 @@ impl Registry {
             let mut list = list.unwrap_or_else(
                 || json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": []}),
             );
+            if list.get("manifests").is_some_and(Value::is_null) {
+                list["manifests"] = json!([]);
+            }
             // Fields that are not known here are kept: others write to this list too.
             let entries = list.get_mut("manifests").and_then(Value::as_array_mut);
             let entries = entries.ok_or_else(|| RegistryError::Unusable {

@@ -183,11 +183,11 @@ impl Registry {
             if self.recover(place, blob, &mut session, invalid).await? {
                 return Ok(());
             }
+            // Only what goes beyond the furthest point is progress: sessions may be lost again and
+            // again.
             if mark + PROGRESS <= session.offset {
                 mark = session.offset;
                 patience.renew();
-            } else if session.offset < mark {
-                mark = session.offset;
             }
         }
     }

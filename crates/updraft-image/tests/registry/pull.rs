@@ -130,7 +130,7 @@ async fn a_pull_that_is_dropped_leaves_no_file() {
     }
     let names: Vec<_> =
         std::fs::read_dir(copy.folder()).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert!(names.iter().all(|name| !name.to_string_lossy().contains("download")), "{names:?}");
+    assert!(names.iter().all(|name| !name.to_string_lossy().contains("draft")), "{names:?}");
     assert_eq!(copy.index().unwrap().manifests, []);
 }
 

@@ -1,10 +1,13 @@
 //! `POST /v1/roll-out`: the manifest is read anew, by the supervisor itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use updraft_engine::{Engine, RollOut, RollOutOptions, RunTarget, Source};
+use tokio::sync::mpsc;
+use updraft_engine::{CommandError, Engine, RollOut, RollOutOptions, RunTarget, Source};
+use updraft_release::{KeyFile, Store, StoreError};
 use updraft_system::release::ReleaseNumber;
 use updraft_system::{LogSource, Name, RollOutEvent, RollOutOutcome, RollOutRequest};
 
@@ -15,6 +18,9 @@ use crate::released;
 use crate::system_dir::SystemDir;
 
 use hyper::StatusCode;
+
+/// Events that may wait for their reader; more steps than that are not told.
+const EVENTS_WAITING_MAX: usize = 1024;
 
 impl Routes {
     pub(super) async fn roll_out(self, request: Request<Incoming>) -> Answer {
@@ -32,8 +38,11 @@ impl Routes {
         let slot = self.slot()?;
         let roll_out =
             self.engine.roll_out(source, RollOutOptions { services, plan, all, deadline });
-        let seen = Seen { engine: self.engine.clone(), release };
-        Ok(stream(LineStream::new(slot, |lines| send(roll_out, seen, lines))))
+        let settled = Settled { engine: self.engine.clone(), release };
+        let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
+        // A roll-out goes on without its reader, and so does what follows from its end.
+        tokio::spawn(follow(roll_out, settled, told));
+        Ok(stream(LineStream::new(slot, |lines| send(events, lines))))
     }
 
     /// What a release runs.
@@ -55,22 +64,67 @@ impl Routes {
 }
 
 /// Who has to know how a roll-out ends.
-struct Seen {
+struct Settled {
     engine: Engine,
     release: Option<u64>,
 }
 
-async fn send(mut roll_out: RollOut, seen: Seen, lines: LineSender) {
+impl Settled {
+    /// What runs now is what comes back after a crash, and a release that runs is the current one.
+    async fn done(&self) {
+        if let Err(error) = self.engine.remember_release(self.release) {
+            self.notice(&error.to_string());
+        }
+        let Some(number) = self.release else { return };
+        let directory = self.engine.directory().to_owned();
+        let current = tokio::task::spawn_blocking(move || make_current(&directory, number)).await;
+        if !matches!(current, Ok(Ok(()))) {
+            self.notice(&format!("release {number} runs and could not be made the current one"));
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        let source = LogSource::new(Name::roll_out(), Name::roll_out(), 1);
+        self.engine.logs().notice(&source, text);
+    }
+}
+
+fn make_current(directory: &Path, number: u64) -> Result<(), Failure> {
+    let state = SystemDir::at(directory)?.state()?;
+    let store = Store::open(state.releases(), KeyFile::locate().map_err(StoreError::from)?)?;
+    let number: ReleaseNumber = number.to_string().parse().map_err(
+        |error: updraft_system::release::InvalidReleaseNumber| {
+            Failure::from_error(Class::Usage, &error)
+        },
+    )?;
+    store.set_current(number)?;
+    Ok(())
+}
+
+async fn follow(
+    mut roll_out: RollOut,
+    settled: Settled,
+    told: mpsc::Sender<Result<RollOutEvent, CommandError>>,
+) {
     while let Some(event) = roll_out.next().await {
+        match &event {
+            Ok(RollOutEvent::Ended(end)) => {
+                if matches!(end.outcome, RollOutOutcome::Done | RollOutOutcome::Unchanged) {
+                    settled.done().await;
+                }
+                drop(told.send(event).await);
+            }
+            Err(_) => drop(told.send(event).await),
+            // Steps that nobody reads hold nothing up.
+            Ok(_) => drop(told.try_send(event)),
+        }
+    }
+}
+
+async fn send(mut events: mpsc::Receiver<Result<RollOutEvent, CommandError>>, lines: LineSender) {
+    while let Some(event) = events.recv().await {
         let event =
             event.unwrap_or_else(|error| RollOutEvent::Refused(*Refusal::from(error).problem));
-        if let RollOutEvent::Ended(end) = &event
-            && end.outcome == RollOutOutcome::Done
-            && let Err(error) = seen.engine.remember_release(seen.release)
-        {
-            let source = LogSource::new(Name::roll_out(), Name::roll_out(), 1);
-            seen.engine.logs().notice(&source, &error.to_string());
-        }
         lines.send(&event).await;
     }
 }

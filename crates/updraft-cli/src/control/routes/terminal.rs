@@ -72,11 +72,16 @@ impl Session {
         let (output, seen) = mpsc::channel(PIECES_WAITING);
         let Self { engine, service, task, request } = self;
         let run = engine.run_task_in_terminal((&service, &task), request, input, output);
+        let mut run = std::pin::pin!(run);
         let showing = tokio::spawn(show(to_client, seen));
         let ended = tokio::select! {
-            ended = run => ended,
-            // It never ends before the task: without its client it waits.
-            () = listen(from_client, typed) => return,
+            ended = &mut run => ended,
+            () = listen(from_client, typed) => {
+                // Nobody sees what it shows any more, by which the task ends.
+                showing.abort();
+                drop(run.await);
+                return;
+            }
         };
         if let Ok(Some(mut to_client)) = showing.await {
             let end = TerminalFrame::End(task_end(ended)).encode();
@@ -86,8 +91,7 @@ impl Session {
     }
 }
 
-/// Passes on what the client sends; when it has gone, the task is told by the closed channel,
-/// and whoever waits here goes on waiting for the task.
+/// Passes on what the client sends until it has gone.
 async fn listen(mut from_client: ReadHalf<TokioIo<Upgraded>>, typed: mpsc::Sender<TerminalInput>) {
     let mut frames = TerminalFrames::default();
     let mut buffer = vec![0; READ_BYTES];
@@ -105,8 +109,6 @@ async fn listen(mut from_client: ReadHalf<TokioIo<Upgraded>>, typed: mpsc::Sende
             }
         }
     }
-    drop(typed);
-    std::future::pending().await
 }
 
 /// Sends what is to be seen; gives the connection back for the last word. `None`: the client

@@ -104,7 +104,7 @@ impl<'a> Images<'a> {
     ) -> Result<Made, Failure> {
         let started = SystemTime::now();
         let base = self.base(source, service).await?;
-        let store = source.builds().join(service.name.as_str());
+        let store = source.store(service);
         let shown = RefCell::new(&mut *progress);
         let told = |name: &Name, step: Step| {
             let text = match step {
@@ -164,7 +164,7 @@ impl<'a> Images<'a> {
             BaseImage::Closure | BaseImage::Scratch => Ok(None),
             BaseImage::Registry(place) => self.remote.base(place, &self.layout).await.map(Some),
             BaseImage::Layout { folder, tag } => {
-                let folder = source.directory().join(folder);
+                let folder = source.given().join(folder);
                 let layout = Layout::open(&folder).map_err(|error| unfit(&error))?;
                 let image = StoredImage::find(&layout, tag.as_deref(), &Platform::this());
                 image.map(Some).map_err(|error| unfit(&error))
@@ -184,10 +184,7 @@ impl<'a> Images<'a> {
         let failed = |error: updraft_image::ImageError| {
             Failure::environment("the image cannot be kept").because(&error)
         };
-        let known = self.layout.referrers(&manifest.digest, None).map_err(failed)?;
-        let mut manifests = self.layout.index().map_err(|error| unwritten(&error))?.manifests;
-        manifests.retain(|one| !known.iter().any(|old| old.digest == one.digest));
-        self.layout.set_index(manifests).map_err(|error| unwritten(&error))?;
+        forget_referrers(&self.layout, &manifest.digest)?;
         let name = Some(service.as_str());
         self.layout.enter(manifest.clone(), name).map_err(|error| unwritten(&error))?;
         let documents = [(CYCLONEDX, CYCLONEDX, bom), (IN_TOTO, DSSE, envelope)];
@@ -205,8 +202,10 @@ impl<'a> Images<'a> {
             Failure::environment(format!("cannot write {}", folder.display())).because(&error)
         };
         let to = Layout::create(folder).map_err(|error| unwritten(&error))?;
+        let _turn = turn(&to)?;
         for one in made {
             let image = StoredImage::open(&self.layout, &one.digest).map_err(failed)?;
+            forget_referrers(&to, &one.digest)?;
             for referrer in self.layout.referrers(&one.digest, None).map_err(failed)? {
                 to.take_manifest(&self.layout, &referrer).map_err(failed)?;
             }
@@ -218,6 +217,15 @@ impl<'a> Images<'a> {
         }
         Ok(())
     }
+}
+
+/// What was said of an image before is said anew.
+fn forget_referrers(layout: &Layout, image: &Digest) -> Result<(), Failure> {
+    let known = layout.referrers(image, None);
+    let known = known.map_err(|error| Failure::from_error(Class::Environment, &error))?;
+    let mut manifests = layout.index().map_err(|error| unwritten(&error))?.manifests;
+    manifests.retain(|one| !known.iter().any(|old| old.digest == one.digest));
+    layout.set_index(manifests).map_err(|error| unwritten(&error))
 }
 
 /// Waits for other builds of the same images.

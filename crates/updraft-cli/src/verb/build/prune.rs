@@ -16,9 +16,17 @@ const SPARED: Duration = Duration::from_secs(3600);
 pub(super) fn prune(layout: &Layout, releases: &Path) -> Result<(), LayoutError> {
     let Some(released) = released(releases) else { return Ok(()) };
     let index = layout.index()?.manifests;
-    let named = index.iter().filter(|it| it.annotations.contains_key(annotation::NAME));
-    let mut images: BTreeSet<Digest> = named.map(|it| it.digest.clone()).collect();
+    let name = |it: &Descriptor| it.annotations.get(annotation::NAME).cloned();
+    // A base has its whole place for a name, which no service's name can be.
+    let is_base = |it: &Descriptor| name(it).is_some_and(|name| name.contains('@'));
+    let services = index.iter().filter(|it| name(it).is_some() && !is_base(it));
+    let mut images: BTreeSet<Digest> = services.map(|it| it.digest.clone()).collect();
     images.extend(released);
+    let stands_on = |image: &Digest| {
+        manifest(layout, image)?.annotations.get(annotation::BASE_DIGEST)?.parse().ok()
+    };
+    let bases: Vec<Digest> = images.iter().filter_map(stands_on).collect();
+    images.extend(bases);
     let mut kept = BTreeSet::new();
     let mut entries = Vec::new();
     for entry in index {

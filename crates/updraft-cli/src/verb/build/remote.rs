@@ -50,17 +50,17 @@ impl Remote {
         progress: &mut Progress,
     ) -> Result<Vec<String>, Failure> {
         let mut pushed = Vec::new();
+        // What services have in common is sent once.
+        let mut earlier = Vec::new();
         for one in made {
-            let to = match made {
-                [_] => place.to_owned(),
-                _ => joined(place, one.service.as_str()),
-            };
-            let to = reference(&to)?;
+            let to = target(place, one.service.as_str(), 1 < made.len())?;
             let image = StoredImage::open(layout, &one.digest);
             let image = image.map_err(|error| Failure::from_error(Class::Environment, &error))?;
             let (transfer, mut steps) = Transfer::channel();
             let mut push = Push::new(layout, image.descriptor());
             push.progress = transfer;
+            push.mount_from.clone_from(&earlier);
+            earlier.push(to.name().to_owned());
             let push = self.0.push(&push, &to);
             tokio::pin!(push);
             let sent = loop {
@@ -85,17 +85,38 @@ impl Remote {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::environment(format!("the base {place} cannot be had")).because(error)
         };
-        let from = reference(place)?;
-        let silent = Transfer::silent();
-        let wanted = Wanted::Platform(Platform::this());
-        if let Some(digest) = from.digest()
-            && let Ok(known) = StoredImage::find(layout, Some(digest.as_str()), &Platform::this())
-        {
+        if let Ok(known) = StoredImage::find(layout, Some(place), &Platform::this()) {
             return Ok(known);
         }
+        let from = reference(place)?;
+        // Without its tag: names of this layout are those of services.
+        let from = from.digest().map_or_else(|| from.clone(), |digest| from.at(digest.clone()));
+        let (wanted, silent) = (Wanted::Platform(Platform::this()), Transfer::silent());
         let pulled = self.0.pull(&from, layout, &wanted, &silent).await;
         let pulled = pulled.map_err(|error| failed(&error))?;
-        StoredImage::open(layout, &pulled.content.digest).map_err(|error| failed(&error))
+        let image = StoredImage::open(layout, &pulled.content.digest);
+        let image = image.map_err(|error| failed(&error))?;
+        layout.enter(pulled.content, Some(place)).map_err(|error| failed(&error))?;
+        Ok(image)
+    }
+}
+
+/// Where a service's image goes; `several` when others go beside it.
+pub(super) fn target(place: &str, service: &str, several: bool) -> Result<Reference, Failure> {
+    let alone = reference(place)?;
+    if !several {
+        return Ok(alone);
+    }
+    if alone.digest().is_some() {
+        let message = format!("`{place}` has a digest, and several images are pushed");
+        return Err(Failure::usage(message).help("leave the digest out, or name one service"));
+    }
+    let to = reference(&joined(place, service))?;
+    // `localhost:5000` alone is a name with a tag; with a name behind it, it would be a host.
+    match to.host() == alone.host() {
+        true => Ok(to),
+        false => Err(Failure::usage(format!("`{place}` has no name behind its host"))
+            .help(format!("write `{place}/NAME`"))),
     }
 }
 
@@ -119,6 +140,20 @@ fn reference(text: &str) -> Result<Reference, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_for_several_has_a_name_and_no_digest() {
+        let digest = format!("h.example/shop@sha256:{}", "0".repeat(64));
+        for (place, several, sound) in [
+            ("h.example/shop:v1", true, true),
+            ("localhost:5000/shop", true, true),
+            ("localhost:5000", true, false),
+            (&digest, true, false),
+            ("h.example/Shop", false, false),
+        ] {
+            assert_eq!(target(place, "orders", several).is_ok(), sound, "{place}");
+        }
+    }
 
     #[test]
     fn services_are_behind_the_name_and_before_the_tag() {

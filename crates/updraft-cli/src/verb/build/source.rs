@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use updraft_engine::{Revision, StateDir};
-use updraft_system::System;
+use updraft_system::{Build, Service, System};
 
 use crate::failure::Failure;
 use crate::system_dir::SystemDir;
@@ -14,6 +14,8 @@ use crate::system_dir::SystemDir;
 #[derive(Debug)]
 pub(super) struct Source {
     directory: PathBuf,
+    /// The same of what the user named.
+    given: PathBuf,
     system: System,
     revision: Option<Revision>,
     /// Where memory of builds and images are: of the folder that the user named.
@@ -28,7 +30,8 @@ impl Source {
         let dir = SystemDir::find(start)?;
         let (system, state) = (dir.system()?, dir.state()?);
         let revision = Revision::of(&dir.directory);
-        Ok(Self { directory: dir.directory, system, revision, state, copy: None })
+        let given = dir.directory.clone();
+        Ok(Self { directory: dir.directory, given, system, revision, state, copy: None })
     }
 
     /// What a commit has.
@@ -41,10 +44,11 @@ impl Source {
         let copy = folder("updraft-commit-")?;
         archive(Path::new(&top), &commit, copy.path())?;
         let top = canonical(Path::new(&top))?;
-        let inside = dir.directory.strip_prefix(&top).unwrap_or(Path::new(""));
+        let given = dir.directory;
+        let inside = given.strip_prefix(&top).unwrap_or(Path::new("")).to_owned();
         let repository = Revision::of(&top).and_then(|known| known.repository);
         let revision = Some(Revision { commit, dirty: false, repository });
-        Self::in_copy(copy, inside, state, revision)
+        Self::in_copy(copy, &inside, given, (state, revision))
     }
 
     /// The same files at another place.
@@ -61,19 +65,20 @@ impl Source {
         };
         updraft_engine::copy_sources(&top, copy.path()).map_err(unread)?;
         let inside = self.directory.strip_prefix(&top).unwrap_or(Path::new(""));
-        Self::in_copy(copy, inside, self.state.clone(), self.revision.clone())
+        let memory = (self.state.clone(), self.revision.clone());
+        Self::in_copy(copy, inside, self.given.clone(), memory)
     }
 
     /// The system whose manifest is `inside` of a copy.
     fn in_copy(
         copy: TempDir,
         inside: &Path,
-        state: StateDir,
-        revision: Option<Revision>,
+        given: PathBuf,
+        (state, revision): (StateDir, Option<Revision>),
     ) -> Result<Self, Failure> {
         let dir = SystemDir::at(&copy.path().join(inside))?;
         let system = dir.system()?;
-        Ok(Self { directory: dir.directory, system, revision, state, copy: Some(copy) })
+        Ok(Self { directory: dir.directory, given, system, revision, state, copy: Some(copy) })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -92,12 +97,21 @@ impl Source {
         &self.state
     }
 
-    /// Where the memory of builds is: a copy has none.
-    pub(super) fn builds(&self) -> PathBuf {
-        match &self.copy {
-            Some(copy) => copy.path().join(".updraft-builds"),
-            None => self.state.root().join("artifacts"),
-        }
+    /// Where the memory of a service's builds is: a copy has none. Cargo's programs are made in
+    /// another way than for `up`; what else is made lies in the service's folder, and is
+    /// remembered once.
+    pub(super) fn store(&self, service: &Service) -> PathBuf {
+        let stores = match (&self.copy, &service.build) {
+            (Some(copy), _) => copy.path().join(".updraft-builds"),
+            (None, Build::Cargo) => self.state.root().join("artifacts"),
+            (None, _) => self.state.builds(),
+        };
+        stores.join(service.name.as_str())
+    }
+
+    /// The folder of the manifest that the user named, whatever is built.
+    pub(super) fn given(&self) -> &Path {
+        &self.given
     }
 }
 

@@ -17,7 +17,7 @@ use crate::table::{Cell, Table};
 #[command(after_help = "\
 Examples:
   updraft config recipients key          your own public key, to be sent to your team
-  updraft config recipients add age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudf8ksks0jcqlz
+  updraft config recipients add age1…
   updraft config recipients ls
 
 Values are encrypted with age for each recipient. Your secret key is in `updraft/age.key` in your

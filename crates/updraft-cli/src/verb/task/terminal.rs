@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use updraft_system::{
@@ -54,36 +54,64 @@ pub(super) async fn run(
     }
 }
 
-/// Carries both ways until the task has ended.
-async fn carry(connection: Upgraded, mut signals: Signals) -> Result<TaskEvent, Failure> {
-    let (mut from_task, mut to_task) = split(TokioIo::new(connection));
+/// Carries both ways until the task has ended, each by itself: a task that does not read may
+/// still have something to show.
+async fn carry(connection: Upgraded, signals: Signals) -> Result<TaskEvent, Failure> {
+    let (from_task, to_task) = split(TokioIo::new(connection));
+    tokio::select! {
+        ended = watch(from_task) => ended,
+        failed = type_on(to_task, signals) => Err(failed),
+    }
+}
+
+/// Passes on what is typed and how large the terminal is; ends when that cannot go on.
+async fn type_on(mut to_task: WriteHalf<TokioIo<Upgraded>>, mut signals: Signals) -> Failure {
     let mut keys = keys();
+    let mut is_resized = false;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = std::future::ready(()), if is_resized => TerminalFrame::Resize(size()),
+            // Without a person the task goes on; it is theirs who can still see it.
+            Some(typed) = keys.recv() => TerminalFrame::Data(typed),
+            resized = signals.next() => match resized {
+                true => TerminalFrame::Resize(size()),
+                false => return Failure::finding("interrupted"),
+            },
+        };
+        is_resized = false;
+        let bytes = frame.encode();
+        let mut sending = std::pin::pin!(to_task.write_all(&bytes));
+        let sent = loop {
+            tokio::select! {
+                sent = &mut sending => break sent,
+                // A task that reads nothing must not keep a person from leaving.
+                resized = signals.next() => match resized {
+                    true => is_resized = true,
+                    false => return Failure::finding("interrupted"),
+                },
+            }
+        };
+        if sent.is_err() {
+            // Its end is told on the other way.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Shows what the task shows, until its end.
+async fn watch(mut from_task: ReadHalf<TokioIo<Upgraded>>) -> Result<TaskEvent, Failure> {
     let mut seen = vec![0; READ_BYTES];
     let mut frames = TerminalFrames::default();
-    let gone = |error| Failure::from(ControlError::Gone(Some(error)));
     loop {
-        tokio::select! {
-            // Without a person the task goes on; it is theirs who can still see it.
-            Some(typed) = keys.recv() => {
-                to_task.write_all(&TerminalFrame::Data(typed).encode()).await.map_err(gone)?;
-            }
-            resized = signals.next() => {
-                if !resized {
-                    return Err(Failure::finding("interrupted"));
-                }
-                let frame = TerminalFrame::Resize(size()).encode();
-                to_task.write_all(&frame).await.map_err(gone)?;
-            }
-            count = from_task.read(&mut seen) => {
-                let count = count.map_err(gone)?;
-                if count == 0 {
-                    return Err(ControlError::Gone(None).into());
-                }
-                frames.push(seen.get(..count).unwrap_or_default());
-                if let Some(end) = show(&mut frames)? {
-                    return Ok(end);
-                }
-            }
+        let count = from_task.read(&mut seen).await;
+        let count = count.map_err(|error| Failure::from(ControlError::Gone(Some(error))))?;
+        if count == 0 {
+            return Err(ControlError::Gone(None).into());
+        }
+        frames.push(seen.get(..count).unwrap_or_default());
+        if let Some(end) = show(&mut frames)? {
+            return Ok(end);
         }
     }
 }

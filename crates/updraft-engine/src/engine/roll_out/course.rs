@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use updraft_system::{
     LogSource, Name, PlannedProcess, PlannedService, Resource, Roll, RollOutEnd, RollOutOutcome,
-    RollOutPlan, RowKind, ServiceChange, StepState, System, Task, Way,
+    RollOutPlan, RowKind, ServiceChange, StepState, System, Task, TaskCause, Way,
 };
 
 use super::super::error::chain;
@@ -17,6 +17,7 @@ use super::end;
 use super::teller::Teller;
 use super::wave::{Failure, Move, Wave, proof_of_old};
 use crate::replica::Proof;
+use crate::schedule::Cause;
 use crate::scope::Exit;
 use crate::wire;
 
@@ -180,7 +181,9 @@ impl<'a> Course<'a> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = task.timeout.map_or(left, |timeout| timeout.min(left));
         let limited = Task { timeout: Some(timeout), ..task.clone() };
-        let reason = match self.run.task_of(&self.new, known, &limited, Vec::new()).await {
+        let cause = Cause { cause: TaskCause::Release, due: None };
+        let running = self.run.task_of(&self.new, known, &limited, Vec::new());
+        let reason = match self.run.recorded(known, &limited, cause, running).await {
             Ok(Exit::Code(0)) => {
                 self.teller.step(&source, StepState::Succeeded, None);
                 return Ok(());
@@ -274,6 +277,7 @@ impl<'a> Course<'a> {
         let wave = self.final_wave(&new.system);
         let ended = wave.end(&surplus).await;
         run.set_target(Arc::clone(&new));
+        self.take_numbers();
         let present: Vec<LogSource> = run.held().replicas.keys().cloned().collect();
         // Those that were not replaced have the tasks, gates and release of the new target too.
         present.iter().for_each(|source| run.replan(&new, source));
@@ -281,6 +285,25 @@ impl<'a> Course<'a> {
         match ended {
             Ok(()) => end(RollOutOutcome::Done, None, Vec::new()),
             Err(failure) => end(RollOutOutcome::Broken, Some(failure.reason), failure.lines),
+        }
+    }
+
+    /// Where the manifest has another number of copies now, what was chosen before is over.
+    fn take_numbers(&self) {
+        for service in self.new.system.services.values() {
+            let before = self.old.system.services.get(&service.name);
+            for process in service.processes.values() {
+                let old = before.and_then(|it| it.processes.get(&process.name));
+                if old.is_none_or(|old| old.scale == process.scale) {
+                    continue;
+                }
+                let key = (service.name.clone(), process.name.clone());
+                self.run.scaling.write(&key, |page| page.held = None);
+                if let Err(error) = self.run.memory().unscaled(&key.0, &key.1) {
+                    let source = LogSource::new(key.0, key.1, 1);
+                    self.run.logs.notice(&source, &chain(&error));
+                }
+            }
         }
     }
 

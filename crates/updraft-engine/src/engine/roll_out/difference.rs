@@ -152,7 +152,12 @@ fn processes(
             continue;
         };
         // A number that was chosen while it ran holds until the manifest has another one.
-        let replicas = if before.scale == after.scale { now.copies } else { after.scale };
+        let replicas = match &after.autoscale {
+            _ if before.scale == after.scale => now.copies,
+            // Where a rule decides, its bounds hold and the load has the last word.
+            Some(rule) if before.autoscale.is_some() => now.copies.max(rule.min).min(rule.max),
+            _ => after.scale,
+        };
         let changed = is_another(before, after);
         if changed {
             reasons.push(format!("`{name}` has changed"));
@@ -180,6 +185,7 @@ fn processes(
 fn is_another(old: &Process, new: &Process) -> bool {
     let seen = |process: &Process| Process {
         scale: 0,
+        autoscale: None,
         roll: Roll::default(),
         audit: Audit::default(),
         ..process.clone()

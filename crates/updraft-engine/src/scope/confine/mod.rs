@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 use serde::{Deserialize, Serialize};
 use updraft_system::{ConfinementStatus, Limits, TemporaryStatus};
 
@@ -77,14 +77,19 @@ pub(super) struct Preparation {
 }
 
 impl Feature {
-    /// Those that are to be done without.
+    /// Those that are to be done without, and those that this machine withholds.
     ///
     /// # Errors
     ///
     /// The first word that is no feature.
     pub(super) fn withheld() -> Result<Vec<Self>, String> {
         let text = std::env::var(WITHOUT_VARIABLE).unwrap_or_default();
-        text.split(',').filter(|word| !word.is_empty()).map(str::parse).collect()
+        let words = text.split(',').filter(|word| !word.is_empty());
+        let mut features = words.map(str::parse).collect::<Result<Vec<Self>, _>>()?;
+        if !features.contains(&Self::Namespaces) && !mounts::are_possible() {
+            features.push(Self::Namespaces);
+        }
+        Ok(features)
     }
 }
 
@@ -129,11 +134,16 @@ impl Preparation {
         };
         if let Some(rules) = &self.confinement.files {
             make_writable(rules)?;
+            let user = getuid();
             let private = if self.without.contains(&Feature::Namespaces) {
-                Err("namespaces are to be done without".to_owned())
+                Err("this machine has no user namespaces for it, or is to do without".to_owned())
             } else {
                 mounts::prepare(&self, rules, !granted.is_empty())
             };
+            if getuid() != user {
+                // A user namespace cannot be left, and in this one it is nobody.
+                return Err(io::Error::other("its user namespace cannot be set up"));
+            }
             match private {
                 Ok(mounts::Private { tmp: Ok(()) }) => {
                     status.temporary = TemporaryStatus::Private;

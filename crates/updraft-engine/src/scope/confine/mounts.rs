@@ -5,6 +5,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change};
@@ -41,6 +42,18 @@ pub(super) fn prepare(
         None => mount_bind(folder.join("tmp"), TMP).map_err(|error| error.to_string()),
     };
     Ok(Private { tmp })
+}
+
+/// Whether this user can have mounts of its own. It is tried by another process: whoever enters
+/// a user namespace that cannot be set up is nobody from then on.
+pub(in crate::scope) fn are_possible() -> bool {
+    if getuid().is_root() {
+        return true;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-current-user", "--mount", "--", "true"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn unshare_mounts() -> io::Result<()> {
