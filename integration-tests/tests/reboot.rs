@@ -293,6 +293,8 @@ fn a_unit_is_written_enabled_started_and_taken_away() -> Result<()> {
     service(&["status"])?.expect(1)?;
     service(&["install", "--no-start"])?.expect(0)?;
     let text = fs::read_to_string(&file)?;
+    // Its keys are where they are for this command.
+    ensure!(text.contains("XDG_CONFIG_HOME="), "{text}");
     let shown = service(&["install", "--dry-run"])?.expect(0)?.stdout;
     assert_eq!(shown.trim_end(), text.trim_end());
     fs::remove_file(asked.with_extension("dead"))?;
@@ -327,6 +329,18 @@ fn a_unit_is_written_enabled_started_and_taken_away() -> Result<()> {
     }
     fs::write(&file, edited.replace("Delegate=no", "Delegate=yes"))?;
     fs::write(&asked, "")?;
+
+    // The unit of a system in another folder is not for this one to judge or to take away.
+    let other = TestSystem::new("system = 'unit'\n[service.a]\nrun = 'python3 web.py'\n")?;
+    for (verb, code) in [("uninstall", 2), ("install", 2), ("status", 1)] {
+        let mut command = other.command()?;
+        command.args(["service", verb]).env("PATH", &path).env("ASKED", &asked);
+        command.env("XDG_CONFIG_HOME", system.root().join("config"));
+        let said = other.finish(command)?.expect(code)?.said();
+        ensure!(said.contains("of another system") || said.contains("not of this"), "{said}");
+        ensure!(file.exists());
+    }
+    ensure!(!fs::read_to_string(&asked)?.contains("disable"));
     service(&["uninstall"])?.expect(0)?;
     ensure!(!file.exists());
     ensure!(fs::read_to_string(&asked)?.contains("disable --now -- updraft-unit.service"));

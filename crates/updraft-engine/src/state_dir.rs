@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use updraft_system::Name;
 
+/// Where state is kept in a home, by the XDG Base Directory Specification.
+const IN_HOME: &str = ".local/state";
+
 /// The state folder of one system in one checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
@@ -45,13 +48,32 @@ impl StateDir {
     ///
     /// [`StateDirError`] when the folder cannot be made or `directory` does not exist.
     pub fn locate(name: &Name, directory: &Path) -> Result<Self, StateDirError> {
-        let at = |path: &Path, source| StateDirError::Io { path: path.to_owned(), source };
-        let directory = directory.canonicalize().map_err(|error| at(directory, error))?;
+        let state = Self::below(&home()?, name, directory)?;
+        let mut builder = DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&state.root)
+            .map_err(|source| StateDirError::Io { path: state.root.clone(), source })?;
+        Ok(state)
+    }
+
+    /// The same system's state folder of another user, whose home is `home`; it is not made.
+    ///
+    /// # Errors
+    ///
+    /// [`StateDirError`] when `directory` does not exist.
+    pub fn of_user(home: &Path, name: &Name, directory: &Path) -> Result<Self, StateDirError> {
+        Self::below(&home.join(IN_HOME), name, directory)
+    }
+
+    fn below(states: &Path, name: &Name, directory: &Path) -> Result<Self, StateDirError> {
+        let directory = directory
+            .canonicalize()
+            .map_err(|source| StateDirError::Io { path: directory.to_owned(), source })?;
         let identity = format!("{name}\0{}", directory.display());
         let hash = blake3::hash(identity.as_bytes()).to_hex();
-        let root = home()?.join("updraft").join(format!("{name}-{}", &hash[..8]));
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&root).map_err(|error| at(&root, error))?;
+        let root = states.join("updraft").join(format!("{name}-{}", &hash[..8]));
         Ok(Self { root, identity })
     }
 
@@ -150,6 +172,6 @@ fn home() -> Result<PathBuf, StateDirError> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .or_else(|| absolute("HOME").map(|home| home.join(IN_HOME)))
         .ok_or(StateDirError::NoHome)
 }

@@ -40,10 +40,10 @@ pub(crate) struct Unit {
     pub(crate) owner: Owner,
     /// `PATH` of the programs.
     pub(crate) path: Option<String>,
-    /// `XDG_STATE_HOME`, where it is set.
-    pub(crate) state_home: Option<PathBuf>,
-    /// The folder of the system's state, where it is known.
-    pub(crate) state: Option<PathBuf>,
+    /// Variables that name folders and files: of state, of keys.
+    pub(crate) places: Vec<(&'static str, PathBuf)>,
+    /// The folder of the system's state.
+    pub(crate) state: PathBuf,
     /// From SIGTERM to SIGKILL.
     pub(crate) stop: Duration,
     /// The version of systemd, where it is known.
@@ -86,9 +86,9 @@ impl Unit {
         text.push_str(CONFINEMENT);
         if self.owner != Owner::User {
             text.push_str(MACHINE_CONFINEMENT);
-            let state = self.state.iter().map(|state| format!("-{}", shown(state)));
-            let folders = state.chain([shown(&self.directory)]);
-            let folders: Vec<_> = folders.map(|folder| take(word("a folder", &folder))).collect();
+            // The dash: it need not be there yet.
+            let folders = [format!("-{}", shown(&self.state)), shown(&self.directory)];
+            let folders = folders.map(|folder| take(word("a folder", &folder)));
             line(&mut text, "ReadWritePaths", &folders.join(" "));
         }
         let target = if self.owner == Owner::User { "default" } else { "multi-user" };
@@ -108,8 +108,8 @@ impl Unit {
 
     fn variables(&self) -> Vec<(&'static str, String)> {
         let path = self.path.iter().map(|path| ("PATH", path.clone()));
-        let state = self.state_home.iter().map(|home| ("XDG_STATE_HOME", shown(home)));
-        path.chain(state).collect()
+        let places = self.places.iter().map(|(name, place)| (*name, shown(place)));
+        path.chain(places).collect()
     }
 
     fn lifecycle(&self) -> String {

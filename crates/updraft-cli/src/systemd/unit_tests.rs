@@ -14,8 +14,8 @@ fn unit(owner: Owner) -> Unit {
         program: "/bin/true".into(),
         owner,
         path: Some("/usr/local/bin:/usr/bin:/bin".to_owned()),
-        state_home: Some("/srv/state".into()),
-        state: Some("/srv/state/updraft/shop-0123abcd".into()),
+        places: vec![("XDG_STATE_HOME", "/srv/state".into())],
+        state: "/srv/state/updraft/shop-0123abcd".into(),
         stop: Duration::from_secs(75),
         systemd: Some(252),
     }

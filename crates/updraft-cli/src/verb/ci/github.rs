@@ -39,7 +39,8 @@ const UPLOAD: Action = Action {
 /// The workflow; `file` is its path in the repository, where that is not the usual one.
 pub(super) fn workflow(pipeline: &Pipeline, dialect: Dialect, file: Option<&str>) -> Yaml {
     let branch = &pipeline.settings.branch;
-    let main = format!("refs/heads/{branch}");
+    // Within an expression a quote is written twice.
+    let main = format!("refs/heads/{}", branch.replace('\'', "''"));
     let on = map([("push", map([("branches", texts([branch]))])), ("pull_request", Yaml::Empty)]);
     let concurrency = map([
         ("group", text("${{ github.workflow }}-${{ github.ref }}")),

@@ -34,7 +34,9 @@ fn when(branch: &str) -> Vec<Yaml> {
     let name = serde_json::Value::from(branch).to_string();
     vec![
         is("$CI_PIPELINE_SOURCE == \"merge_request_event\"".to_owned()),
-        is(format!("$CI_COMMIT_BRANCH == {name}")),
+        // What is pushed or released goes on to its end.
+        is(format!("$CI_COMMIT_BRANCH == {name}"))
+            .with("auto_cancel", map([("on_new_commit", text("none"))])),
     ]
 }
 

@@ -81,7 +81,6 @@ fn leaves(value: &Value, key: &str, found: &mut Vec<(String, String)>) {
 
 #[test]
 fn jobs_call_only_verbs_and_this_command_knows_their_words() {
-    let known = |verb: &str| Cli::command().find_subcommand(verb).is_some();
     for forge in FORGES {
         for whole in [false, true] {
             let text = text(&pipeline(whole, "a folder"), forge, None);
@@ -97,8 +96,7 @@ fn jobs_call_only_verbs_and_this_command_knows_their_words() {
                 let parsed =
                     Cli::try_parse_from(["updraft".to_owned()].into_iter().chain(words.clone()));
                 verbs.push(words[2].clone());
-                // A verb that is yet to come is not known at all.
-                assert!(parsed.is_ok() || !known(&words[2]), "{line}: {}", parsed.unwrap_err());
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
             }
             for verb in ["ci", "check", "build"] {
                 assert!(verbs.iter().any(|known| known == verb), "{verb} in {verbs:?}");

@@ -6,16 +6,22 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use updraft_engine::StateDir;
+use updraft_release::KeyFile;
 
 use super::account::Account;
 use super::place::Place;
 use super::systemctl::Systemctl;
+use super::{about, of_another, other};
 use crate::failure::{Failure, Outcome};
 use crate::generated::{self, Found};
 use crate::global::Global;
 use crate::output;
 use crate::running::Addressed;
 use crate::systemd::{Owner, Unit, stop_within};
+
+/// What says where state and keys are, and is the same for the system as for this command.
+const PLACES: &[&str] = &["XDG_STATE_HOME", "XDG_CONFIG_HOME", KeyFile::VARIABLE];
 
 /// Have systemd start the system at each boot, and again when it fails
 #[derive(Debug, Args)]
@@ -44,14 +50,15 @@ pub(super) struct InstallArgs {
 
 pub(super) async fn run(global: &Global, args: InstallArgs) -> Outcome {
     let addressed = Addressed::find(&global.directory)?;
-    let text = unit_text(&addressed, &args).await?;
+    let runner = Runner::of(&addressed, &args.place, args.run_as.as_deref()).await?;
+    let text = text_for(&addressed, &runner).await?;
     if args.dry_run {
         output::result(text.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     let unit = args.place.unit(&addressed.name);
     let file = args.place.file(&addressed.name)?;
-    replaceable(&file, &text)?;
+    replaceable(&file, &about(&addressed.name, &addressed.dir.directory))?;
     let systemctl = Systemctl::of(&args.place);
     if args.no_start {
         generated::write(&file, &text)?;
@@ -61,7 +68,7 @@ pub(super) async fn run(global: &Global, args: InstallArgs) -> Outcome {
     systemctl.answers().await.map_err(|failure| {
         failure.help("`--no-start` only writes the unit, `--dry-run` only shows it")
     })?;
-    let runs = addressed.client().await?.is_some();
+    let runs = Addressed { state: runner.state, ..addressed }.client().await?.is_some();
     generated::write(&file, &text)?;
     systemctl.order(&["daemon-reload"]).await?;
     systemctl.order(&["enable", "--", &unit]).await?;
@@ -127,7 +134,7 @@ fn told(global: &Global, place: &Place, file: &Path, unit: &str, started: Starte
 }
 
 /// Nothing else is at the place of the unit, and no unit of another folder.
-fn replaceable(file: &Path, text: &str) -> Result<(), Failure> {
+fn replaceable(file: &Path, about: &str) -> Result<(), Failure> {
     let found = Found::at(file).map_err(|error| {
         Failure::environment(format!("cannot read {}", file.display())).because(&error)
     })?;
@@ -136,51 +143,64 @@ fn replaceable(file: &Path, text: &str) -> Result<(), Failure> {
         "`--name NAME` writes another unit; what you have changed belongs into a drop-in: \
          `systemctl edit`",
     )?;
-    if let Found::Ours(old) = &found
-        && old.lines().next() != text.lines().next()
-    {
-        let whose = old.lines().next().unwrap_or_default().trim_start_matches("# ");
-        return Err(Failure::usage(format!("{} is of another system", file.display()))
-            .help(format!("it says: {whose} `--name NAME` writes another unit")));
+    match &found {
+        Found::Ours(old) => other(old, about).map_or(Ok(()), |says| Err(of_another(file, says))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// The unit as it would be written now.
-async fn unit_text(addressed: &Addressed, args: &InstallArgs) -> Result<String, Failure> {
-    text_for(addressed, &args.place, args.run_as.as_deref()).await
+/// Who the system runs as, and where it keeps its state then.
+pub(super) struct Runner {
+    /// Of a unit of the machine.
+    account: Option<Account>,
+    /// Whether that is who asks.
+    is_own: bool,
+    state: StateDir,
 }
 
-/// The unit of a system at a place.
-pub(super) async fn text_for(
-    addressed: &Addressed,
-    place: &Place,
-    run_as: Option<&str>,
-) -> Result<String, Failure> {
+impl Runner {
+    pub(super) async fn of(
+        addressed: &Addressed,
+        place: &Place,
+        wanted: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let directory = &addressed.dir.directory;
+        let account = match place.system {
+            true => Some(runs_as(directory, wanted).await?),
+            false => None,
+        };
+        let own = rustix::process::getuid().as_raw();
+        let another = account.as_ref().filter(|account| account.uid != own);
+        let state = match another {
+            Some(account) => StateDir::of_user(&account.home, &addressed.name, directory)?,
+            None => addressed.state.clone(),
+        };
+        Ok(Self { is_own: another.is_none(), account, state })
+    }
+}
+
+/// The unit of a system as it would be written now.
+pub(super) async fn text_for(addressed: &Addressed, runner: &Runner) -> Result<String, Failure> {
     let system = addressed.dir.system()?;
     let directory = addressed.dir.directory.clone();
-    let program = program()?;
-    let own = rustix::process::getuid().as_raw();
-    let account = match place.system {
-        true => Some(runs_as(&directory, run_as).await?),
-        false => None,
-    };
-    let is_own = account.as_ref().is_none_or(|account| account.uid == own);
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-    let state_home = absolute("XDG_STATE_HOME").filter(|_| is_own);
-    let state = match (&account, is_own) {
-        (Some(account), false) => account.home.join(".local/state/updraft"),
-        _ => addressed.state.root().to_owned(),
-    };
+    let owner = runner.account.as_ref().map_or(Owner::User, |account| Owner::Machine {
+        user: account.name.clone(),
+    });
+    // Where another user keeps state and keys is not for this environment to say.
+    let places = if runner.is_own { PLACES } else { &[] };
+    let places = places.iter().filter_map(|name| {
+        let path = std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())?;
+        Some((*name, path))
+    });
     let unit = Unit {
         stop: stop_within(&system),
         system: system.name,
-        owner: account.map_or(Owner::User, |account| Owner::Machine { user: account.name }),
-        program,
+        owner,
+        program: program()?,
         // Programs are found as they are found here, which is not how systemd would.
         path: std::env::var("PATH").ok().filter(|path| !path.is_empty()),
-        state_home,
-        state: Some(state),
+        places: places.collect(),
+        state: runner.state.root().to_owned(),
         systemd: Systemctl::version().await,
         directory,
     };
@@ -188,12 +208,7 @@ pub(super) async fn text_for(
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::usage(problems.join("; ")).help("give the folder another name")
     })?;
-    let about = format!(
-        "Written by `updraft service install` for the system {} in {}.",
-        unit.system,
-        unit.directory.display()
-    );
-    Ok(generated::sealed(&about, &body))
+    Ok(generated::sealed(&about(&unit.system, &unit.directory), &body))
 }
 
 /// The command that the unit starts: this one.

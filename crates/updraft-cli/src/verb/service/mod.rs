@@ -7,9 +7,12 @@ mod status;
 mod systemctl;
 mod uninstall;
 
-use clap::{Args, Subcommand};
+use std::path::Path;
 
-use crate::failure::Outcome;
+use clap::{Args, Subcommand};
+use updraft_system::Name;
+
+use crate::failure::{Failure, Outcome};
 use crate::global::Global;
 
 /// Keep the system up across reboots, by a unit of systemd
@@ -41,4 +44,23 @@ pub(crate) async fn run(global: &Global, args: ServiceArgs) -> Outcome {
         ServiceVerb::Uninstall(args) => uninstall::run(global, args).await,
         ServiceVerb::Status(args) => status::run(global, args).await,
     }
+}
+
+/// The first line of a unit: which system it starts.
+fn about(system: &Name, directory: &Path) -> String {
+    let directory = directory.display();
+    format!("Written by `updraft service install` for the system {system} in {directory}.")
+}
+
+/// What the text of a unit says that it is for, where that is another system than `about`.
+fn other<'a>(text: &'a str, about: &str) -> Option<&'a str> {
+    let first = text.lines().next().unwrap_or_default();
+    let says = first.strip_prefix("# ").unwrap_or(first);
+    (says != about).then_some(says)
+}
+
+/// The refusal of a unit that is of another system.
+fn of_another(file: &Path, says: &str) -> Failure {
+    Failure::usage(format!("{} is of another system", file.display()))
+        .help(format!("it says: {says} `--name NAME` means another unit"))
 }

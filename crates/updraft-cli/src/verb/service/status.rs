@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::install::text_for;
+use super::install::{Runner, text_for};
 use super::place::Place;
 use super::systemctl::Systemctl;
+use super::{about, other};
 use crate::failure::{Class, Failure, Outcome};
 use crate::generated::Found;
 use crate::global::Global;
@@ -57,12 +58,15 @@ pub(super) async fn run(global: &Global, args: StatusArgs) -> Outcome {
     let found = Found::at(&file).map_err(|error| {
         Failure::environment(format!("cannot read {}", file.display())).because(&error)
     })?;
+    let about = about(&addressed.name, &addressed.dir.directory);
     let installed = match &found {
         Found::Absent => "absent",
         Found::Edited(_) => "edited",
         Found::Foreign => "foreign",
+        Found::Ours(text) if other(text, &about).is_some() => "foreign",
         Found::Ours(text) => {
-            let now = text_for(&addressed, &args.place, args.run_as.as_deref()).await?;
+            let runner = Runner::of(&addressed, &args.place, args.run_as.as_deref()).await?;
+            let now = text_for(&addressed, &runner).await?;
             if comparable(text) == comparable(&now) { "current" } else { "stale" }
         }
     };
@@ -100,7 +104,7 @@ impl Status {
                 "yes, and not as it would be written now; `updraft service install` renews it"
             }
             "edited" => "yes, and edited by hand",
-            _ => "no; another file is there",
+            _ => "no; a file that is not of this system is there",
         };
         let unknown = "unknown: the service manager does not answer";
         let told = |value: &Option<String>| value.as_deref().unwrap_or(unknown).to_owned();

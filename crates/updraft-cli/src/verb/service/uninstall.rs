@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::place::Place;
 use super::systemctl::Systemctl;
+use super::{about, of_another, other};
 use crate::failure::{Failure, Outcome};
 use crate::generated::Found;
 use crate::global::Global;
@@ -43,6 +44,11 @@ pub(super) async fn run(global: &Global, args: UninstallArgs) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     found.replaceable(&file, "remove it yourself when nobody needs it")?;
+    if let Found::Ours(text) = &found
+        && let Some(says) = other(text, &about(&addressed.name, &addressed.dir.directory))
+    {
+        return Err(of_another(&file, says));
+    }
     let systemctl = Systemctl::of(&args.place);
     // Without a manager nothing runs by this unit.
     let answers = systemctl.answers().await.is_ok();
@@ -54,9 +60,12 @@ pub(super) async fn run(global: &Global, args: UninstallArgs) -> Outcome {
         systemctl.order(&["daemon-reload"]).await?;
     }
     if global.json {
-        output::json_result(&json!({ "unit": unit, "removed": true }))?;
-    } else {
+        let result = json!({ "unit": unit, "removed": true, "stopped": answers });
+        output::json_result(&result)?;
+    } else if answers {
         output::say(format!("{unit} is stopped and removed"));
+    } else {
+        output::say(format!("{unit} is removed; the service manager does not answer"));
     }
     Ok(ExitCode::SUCCESS)
 }
