@@ -7,7 +7,11 @@ mod otlp;
 mod post;
 mod protobuf;
 
+use std::cell::Cell;
 use std::error::Error as _;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,6 +154,25 @@ impl Classify<Bytes, PostError> for Answers {
     }
 }
 
+/// What became of a message.
+type Outcome = Result<Bytes, Error<PostError>>;
+
+/// An attempt, while it is under way.
+struct Attempt<'a>(&'a Cell<bool>);
+
+impl<'a> Attempt<'a> {
+    fn begin(is_under_way: &'a Cell<bool>) -> Self {
+        is_under_way.set(true);
+        Self(is_under_way)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
 /// The inside of the thread.
 struct Worker {
     collector: Collector,
@@ -222,20 +245,47 @@ impl Worker {
     }
 
     /// Sends a batch. A flush that is asked for meanwhile ends the waiting between attempts:
-    /// the batch is left as it is then, for the last attempt.
+    /// the batch is left as it is then, for the last attempt. It does not end an attempt, which
+    /// the collector may have taken already.
     async fn export(
         &mut self,
         batch: &mut Vec<FinishedSpan>,
         flushes: &mut mpsc::Receiver<oneshot::Sender<()>>,
     ) -> Option<oneshot::Sender<()>> {
         let message = Bytes::from(otlp::request(&self.resource, batch));
-        let outcome = tokio::select! {
-            outcome = self.retried.call(|_| self.collector.post(message.clone())) => outcome,
-            Some(done) = flushes.recv() => return Some(done),
-        };
-        self.settle(batch.len(), outcome);
-        batch.clear();
-        None
+        let (outcome, flush) = self.send(message, flushes).await;
+        if let Some(outcome) = outcome {
+            self.settle(batch.len(), outcome);
+            batch.clear();
+        }
+        flush
+    }
+
+    /// Sends a message; no outcome: a flush was asked for while it waited for its next attempt.
+    async fn send(
+        &self,
+        message: Bytes,
+        flushes: &mut mpsc::Receiver<oneshot::Sender<()>>,
+    ) -> (Option<Outcome>, Option<oneshot::Sender<()>>) {
+        let is_under_way = Cell::new(false);
+        let mut sending = pin!(self.retried.call(|_| async {
+            let _attempt = Attempt::begin(&is_under_way);
+            self.collector.post(message.clone()).await
+        }));
+        let mut flush = None;
+        let outcome = poll_fn(|context| match sending.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => {
+                if flush.is_none()
+                    && let Poll::Ready(asked) = flushes.poll_recv(context)
+                {
+                    flush = asked;
+                }
+                let waits_for_next = flush.is_some() && !is_under_way.get();
+                if waits_for_next { Poll::Ready(None) } else { Poll::Pending }
+            }
+        });
+        (outcome.await, flush)
     }
 
     /// Sends all there is, each batch once; the first failure ends it.
@@ -265,7 +315,7 @@ impl Worker {
     }
 
     /// Counts, and says so when the collector turned bad or well.
-    fn settle(&mut self, spans: usize, outcome: Result<Bytes, Error<PostError>>) {
+    fn settle(&mut self, spans: usize, outcome: Outcome) {
         let spans = spans as u64;
         match outcome {
             Ok(answer) => {
@@ -300,3 +350,7 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "export_tests.rs"]
+mod tests;

@@ -183,9 +183,10 @@ impl Runner {
 pub(super) async fn text_for(addressed: &Addressed, runner: &Runner) -> Result<String, Failure> {
     let system = addressed.dir.system()?;
     let directory = addressed.dir.directory.clone();
-    let owner = runner.account.as_ref().map_or(Owner::User, |account| Owner::Machine {
-        user: account.name.clone(),
-    });
+    let owner = runner
+        .account
+        .as_ref()
+        .map_or(Owner::User, |account| Owner::Machine { user: account.name.clone() });
     // Where another user keeps state and keys is not for this environment to say.
     let places = if runner.is_own { PLACES } else { &[] };
     let places = places.iter().filter_map(|name| {
