@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use integration_tests::TestSystem;
+use integration_tests::{TestSystem, repository};
 
 const MANIFEST: &str = "system = 'ci'\n[service.api]\nrun = 'python3 web.py'\n";
 
@@ -88,5 +88,24 @@ fn another_file_knows_its_own_name() -> Result<()> {
     ensure!(outside.said().contains("outside"), "{}", outside.said());
     ensure!(!system.root().join("elsewhere.yml").exists());
     run(&["github", "--check", "-o", "-"])?.expect(2)?;
+    Ok(())
+}
+
+/// The workflow of this repository checks and builds the shop by the verbs that others have.
+#[test]
+fn the_workflow_of_the_shop_is_what_would_be_written_now() -> Result<()> {
+    let file = repository().join(".github/workflows/updraft.yml");
+    let text = fs::read_to_string(&file)?;
+    let head = text.lines().next().unwrap_or_default();
+    let call = head.split('`').nth(1).unwrap_or_default();
+    let system = TestSystem::empty()?;
+    let mut shell = system.bare("sh");
+    let script = format!("updraft() {{ \"$UPDRAFT\" \"$@\"; }}; {call} --check");
+    shell.args(["-c", &script]).env("UPDRAFT", system.program()).current_dir(repository());
+    let checked = system.finish(shell)?.expect(0)?;
+    ensure!(checked.said().contains("is current"), "{}", checked.said());
+    for verb in ["check", "build"] {
+        ensure!(text.contains(&format!("updraft -C examples/shop {verb} ")), "{verb}");
+    }
     Ok(())
 }
