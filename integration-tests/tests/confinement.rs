@@ -131,10 +131,17 @@ fn a_program_writes_where_it_is_declared_and_nowhere_else() -> Result<()> {
     }
     let state = system.control_socket()?.parent().context("a folder")?.display().to_string();
     let database = "os.environ['DB_URL'].removeprefix('sqlite://')";
+    // Mounts refuse before Landlock does, and what lies on another mount is elsewhere.
+    let is_read_only = confinement["read_only"] == true;
+    let refused = if is_read_only { "EROFS" } else { "EACCES" };
+    let (moved, outward, kept) = match is_read_only {
+        true => ("EXDEV", "EXDEV", "'data/a'"),
+        false => ("done", "EACCES", "'spool/deep/a'"),
+    };
     for (code, expected) in [
         (write("'data/a'"), "done"),
-        ("os.rename('data/a', 'spool/deep/a')".to_owned(), "done"),
-        ("os.remove('spool/deep/a')".to_owned(), "done"),
+        ("os.rename('data/a', 'spool/deep/a')".to_owned(), moved),
+        (format!("os.remove({kept})"), "done"),
         (write("os.environ['TMPDIR'] + '/a'"), "done"),
         (write("'/dev/null'"), "done"),
         (write("'/dev/stdout'"), "done"),
@@ -142,14 +149,14 @@ fn a_program_writes_where_it_is_declared_and_nowhere_else() -> Result<()> {
             format!("import sqlite3\nsqlite3.connect({database}).execute('create table t (x)')"),
             "done",
         ),
-        (write("'a'"), "EACCES"),
-        (write("'spool/a'"), "EACCES"),
-        (write("'/var/tmp/updraft-never'"), "EACCES"),
-        ("os.truncate('web.py', 0)".to_owned(), "EACCES"),
-        ("os.remove('web.py')".to_owned(), "EACCES"),
-        ("os.symlink('web.py', 'link')".to_owned(), "EACCES"),
-        ("os.mkdir('made')".to_owned(), "EACCES"),
-        ("os.rename('web.py', 'data/web.py')".to_owned(), "EACCES"),
+        (write("'a'"), refused),
+        (write("'spool/a'"), refused),
+        (write("'/var/tmp/updraft-never'"), refused),
+        ("os.truncate('web.py', 0)".to_owned(), refused),
+        ("os.remove('web.py')".to_owned(), refused),
+        ("os.symlink('web.py', 'link')".to_owned(), refused),
+        ("os.mkdir('made')".to_owned(), refused),
+        ("os.rename('web.py', 'data/web.py')".to_owned(), outward),
         (CALL.to_owned(), "ready"),
         // What it starts is confined alike.
         ("import subprocess\nresult = subprocess.call(['touch', 'a'])".to_owned(), "1"),
@@ -164,11 +171,31 @@ fn a_program_writes_where_it_is_declared_and_nowhere_else() -> Result<()> {
     for (file, there) in [("data/by-task", true), ("by-task", false), ("own/by-task", true)] {
         assert_eq!(system.directory().join(file).exists(), there, "{file}");
     }
+    read_only(&system, is_read_only)?;
     // Whoever declares nothing writes anywhere, as before.
     assert_eq!(inside(&system, "free", &write("'by-free'"))?, "done");
     private_places(&system, &state)?;
     system.ok(&["down"])?;
     system.expect_nothing(&[], SOON)
+}
+
+/// What is no writing and changes a file all the same, where this machine has namespaces.
+fn read_only(system: &TestSystem, holds: bool) -> Result<()> {
+    let changes = ["os.chmod('web.py', 0o777)", "os.utime('web.py', (0, 0))"];
+    if !holds {
+        let lacking = row(system, "web")?["confinement"]["lacking"].to_string();
+        ensure!(lacking.contains("read-only"), "it is not said: {lacking}");
+        return Ok(());
+    }
+    for change in changes {
+        assert_eq!(inside(system, "web", change)?, "EROFS", "{change}");
+        assert_eq!(inside(system, "free", change)?, "done", "{change}");
+    }
+    for place in ["/etc/hostname", "/usr/bin/env"] {
+        assert_eq!(inside(system, "web", &format!("os.utime('{place}')"))?, "EROFS", "{place}");
+    }
+    assert_eq!(inside(system, "web", "os.chmod('data', 0o700)")?, "done");
+    Ok(())
 }
 
 /// `/tmp` and the state folder, where this machine has namespaces.
@@ -369,7 +396,12 @@ fn an_ordinary_user_has_what_that_user_can_have() -> Result<()> {
     let status = said("result = open('/proc/self/status').read()")?;
     ensure!(status.contains("Uid:\t65534") && status.contains("CapEff:\t0000000000000000"));
     let landlock = web["confinement"]["writable"].is_array();
-    assert_eq!(said(&write("'a'"))?, if landlock { "EACCES" } else { "done" });
+    let refused = match web["confinement"]["read_only"] == true {
+        true => "EROFS",
+        false if landlock => "EACCES",
+        false => "done",
+    };
+    assert_eq!(said(&write("'a'"))?, refused);
     assert_eq!(said(&write("'data/a'"))?, "done");
     assert_eq!(said(CALL)?, "ready");
     let private = web["confinement"]["temporary"] == "private";

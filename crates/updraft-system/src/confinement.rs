@@ -52,6 +52,8 @@ pub struct ConfinementStatus {
     pub temporary: TemporaryStatus,
     /// Where it may write; `null`: wherever its user may.
     pub writable: Option<Vec<PathBuf>>,
+    /// Whether all file systems are read-only for it, but for where it may write.
+    pub read_only: bool,
     /// What is meant to hold and does not, each with its reason. Empty: all holds.
     pub lacking: Vec<String>,
 }

@@ -79,6 +79,7 @@ mod tests {
             capabilities: Some(Vec::new()),
             temporary: TemporaryStatus::Private,
             writable: Some(vec!["/srv/a/data".into(), "/state/db".into()]),
+            read_only: true,
             lacking: vec!["its limit of 64 processes does not hold: no control group".to_owned()],
         };
         let worker = ConfinementStatus {

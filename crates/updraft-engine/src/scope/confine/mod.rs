@@ -9,6 +9,7 @@
 mod files;
 mod mounts;
 mod privileges;
+mod read_only;
 
 use std::fs;
 use std::io;
@@ -145,15 +146,18 @@ impl Preparation {
                 return Err(io::Error::other("its user namespace cannot be set up"));
             }
             match private {
-                Ok(mounts::Private { tmp: Ok(()) }) => {
-                    status.temporary = TemporaryStatus::Private;
-                    tmpdir = Some(TMP.into());
-                }
-                Ok(mounts::Private { tmp: Err(reason) }) => {
-                    status.lacking.push(format!("{TMP} is not its own: {reason}"));
+                Ok(private) => {
+                    if private.tmp.is_ok() {
+                        status.temporary = TemporaryStatus::Private;
+                        tmpdir = Some(TMP.into());
+                    }
+                    private.tell(&mut status);
                 }
                 Err(reason) => {
-                    let what = format!("{TMP} and the state folder are seen by it");
+                    let what = format!(
+                        "{TMP} and the state folder are seen by it, and no file \
+                                        system is read-only"
+                    );
                     status.lacking.push(format!("{what}: {reason}"));
                 }
             }

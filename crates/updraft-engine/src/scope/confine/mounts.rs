@@ -10,13 +10,25 @@ use std::process::{Command, Stdio};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change};
 use rustix::process::{getgid, getuid};
+use updraft_system::ConfinementStatus;
 
-use super::{FileRules, Preparation, TMP, any_below};
+use super::{FileRules, Preparation, TMP, any_below, read_only};
 
 /// What is private once the state folder is hidden.
 pub(super) struct Private {
     /// `/tmp`, or why not.
     pub(super) tmp: Result<(), String>,
+    /// Everything but what it may write is read-only, or why not.
+    pub(super) sealed: Result<(), String>,
+}
+
+impl Private {
+    pub(super) fn tell(self, status: &mut ConfinementStatus) {
+        status.read_only = self.sealed.is_ok();
+        let tmp = self.tmp.map_err(|reason| format!("{TMP} is not its own: {reason}"));
+        let sealed = self.sealed.map_err(|reason| format!("no file system is read-only: {reason}"));
+        status.lacking.extend([tmp, sealed].into_iter().filter_map(Result::err));
+    }
 }
 
 /// Gives this process mounts of its own. `privileged`: it keeps capabilities, which a user
@@ -41,7 +53,10 @@ pub(super) fn prepare(
         Some(path) => Err(format!("{} lies in it", path.display())),
         None => mount_bind(folder.join("tmp"), TMP).map_err(|error| error.to_string()),
     };
-    Ok(Private { tmp })
+    let own = if tmp.is_ok() { PathBuf::from(TMP) } else { folder.join("tmp") };
+    let writable = rules.writable.iter().chain(&rules.resources).chain([&own]);
+    let sealed = read_only::seal(writable.map(PathBuf::as_path));
+    Ok(Private { tmp, sealed: sealed.map_err(|error| error.to_string()) })
 }
 
 /// Whether this user can have mounts of its own. It is tried by another process: whoever enters
