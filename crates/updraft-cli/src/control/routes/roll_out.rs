@@ -36,9 +36,10 @@ impl Routes {
         };
         let deadline = deadline_ms.map(Duration::from_millis);
         let slot = self.slot()?;
+        let is_whole = services.is_empty();
         let roll_out =
             self.engine.roll_out(source, RollOutOptions { services, plan, all, deadline });
-        let settled = Settled { engine: self.engine.clone(), release };
+        let settled = Settled { engine: self.engine.clone(), release, is_whole };
         let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
         // A roll-out goes on without its reader, and so does what follows from its end.
         tokio::spawn(follow(roll_out, settled, told));
@@ -67,11 +68,16 @@ impl Routes {
 struct Settled {
     engine: Engine,
     release: Option<u64>,
+    /// Every service was rolled out. One by itself changes nothing of what the others run.
+    is_whole: bool,
 }
 
 impl Settled {
     /// What runs now is what comes back after a crash, and a release that runs is the current one.
     async fn done(&self) {
+        if !self.is_whole {
+            return;
+        }
         if let Err(error) = self.engine.remember_release(self.release) {
             self.notice(&error.to_string());
         }
