@@ -93,10 +93,11 @@ const QUICKLY_BUILT: &[(&str, &str)] = &[
 ];
 
 /// Takes the measurements, which are no part of the gate: they want a quiet machine.
-pub(crate) fn bench() -> Result<()> {
+pub(crate) fn bench(page: Option<&str>) -> Result<()> {
     setup::run()?;
     let bench = ["bench", "--locked", "--package", "integration-tests", "--bench", "benchmarks"];
-    cargo_step("benchmarks", &bench, &[])
+    let page: Vec<&str> = page.map(|page| vec!["--", page]).unwrap_or_default();
+    cargo_step("benchmarks", &[&bench[..], &page].concat(), &[])
 }
 
 fn own_step(name: &'static str, what: &str, body: fn() -> Result<()>) -> Result<()> {

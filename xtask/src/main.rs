@@ -31,8 +31,11 @@ enum Chore {
     Tidy,
     /// Count the instructions of the hot paths of updraft-resilience
     Instructions,
-    /// Measure against the floor and against similar tools; rewrites docs/benchmarks.md
-    Bench,
+    /// Measure against the floor and against similar tools; rewrites the pages of benchmarks
+    Bench {
+        /// `runners` or `images` alone
+        page: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         Chore::Setup => setup::run(),
         Chore::Tidy => tidy::run(),
         Chore::Instructions => instructions::run(),
-        Chore::Bench => ci::bench(),
+        Chore::Bench { page } => ci::bench(page.as_deref()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
