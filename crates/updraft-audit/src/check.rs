@@ -207,14 +207,20 @@ impl Request {
     async fn findings(&self, judge: &Arc<Judge>, progress: &impl Fn(Progress)) -> Vec<Finding> {
         let asked = self.asked();
         let (of, done) = (asked.len(), AtomicUsize::new(0));
-        let lanes = Arc::new(Semaphore::new(self.lanes.max(1)));
+        let all = self.lanes.max(1);
+        let lanes = Arc::new(Semaphore::new(all));
         let (begun, mut begins) = tokio::sync::mpsc::channel(of.max(1));
         let mut running = JoinSet::new();
-        for (place, asked) in asked.into_iter().enumerate() {
+        let (alone, beside): (Vec<_>, Vec<_>) =
+            asked.into_iter().enumerate().partition(|(_, asked)| asked.id() == ProbeId::VRepro);
+        for (place, asked) in beside.into_iter().chain(alone) {
+            // Nothing that is timed runs beside a build, which takes all processors.
+            let wanted = if asked.id() == ProbeId::VRepro { all } else { 1 };
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
             let (judge, lanes, begun) = (Arc::clone(judge), Arc::clone(&lanes), begun.clone());
             running.spawn(async move {
                 // The lanes are never closed.
-                let _lane = lanes.acquire_owned().await;
+                let _lanes = lanes.acquire_many_owned(wanted).await;
                 let (id, shape) = (asked.id(), asked.shape);
                 let program = asked.subject.name.clone();
                 drop(begun.send(Progress::Begun { id, program, shape }).await);

@@ -48,6 +48,6 @@ pub use report::{
 pub use role::role_main;
 pub use subject::steps::{InvalidJourney, journey_from_json};
 pub use subject::system::BuiltSystem;
-pub use subject::{AdminTask, Ask, Dependency, DependencyKind, Serves, Step, Subject};
+pub use subject::{AdminTask, Ask, Building, Dependency, DependencyKind, Serves, Step, Subject};
 pub use verdict::{Factor, Shape, Tier, Verdict};
 pub use waiver::{Waiver, waive};

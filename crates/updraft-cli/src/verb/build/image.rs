@@ -114,8 +114,8 @@ impl<'a> Images<'a> {
         };
         told(&service.name, Step::Line("looking for changes".to_owned()));
         let (directory, network) = (source.directory(), workshop.network());
-        let built =
-            updraft_engine::build(workshop.scopes(), service, directory, &store, network, &told);
+        let (scopes, conditions) = (workshop.scopes(), source.conditions(network));
+        let built = updraft_engine::build(scopes, service, directory, &store, &conditions, &told);
         let built = built.await.map_err(|error| not_built(&error))?;
         told(&service.name, Step::Line("writing its image".to_owned()));
         let system = &source.system().name;

@@ -1,5 +1,7 @@
-//! A second build at another place, compared with the first byte by byte.
+//! A second build at another place and in other surroundings, compared with the first byte by
+//! byte.
 
+use updraft_engine::Variation;
 use updraft_image::{Difference, difference};
 use updraft_system::{Name, Service};
 
@@ -7,6 +9,7 @@ use super::image::{Images, Made, elsewhere};
 use super::source::Source;
 use super::workshop::Workshop;
 use crate::failure::{Class, Failure};
+use crate::output;
 use crate::progress::Progress;
 
 /// Two builds of a service are not one image.
@@ -27,7 +30,7 @@ pub(super) async fn again(
     progress: &mut Progress,
 ) -> Result<Vec<Different>, Failure> {
     progress.show("copying the sources");
-    let copy = source.copied()?;
+    let copy = source.copied(workshop.network())?;
     let again = images.again(&elsewhere(workshop), &copy)?;
     let mut different = Vec::new();
     for (service, first) in wanted.iter().zip(made) {
@@ -37,5 +40,8 @@ pub(super) async fn again(
         let service = service.name.clone();
         different.extend(found.map(|difference| Different { service, difference }));
     }
+    let varied = copy.variation().map(Variation::named).unwrap_or_default();
+    progress.clear();
+    output::say(format!("the second build had another path, {}", varied.join(", ")));
     Ok(different)
 }
