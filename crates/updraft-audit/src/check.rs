@@ -19,7 +19,7 @@ use crate::lab::{Feature, Lab, LabError, Setup};
 use crate::probe::{DYNAMIC, Dynamic, completed};
 use crate::report::{Finding, Machine, Program, Report, SCHEMA, Target};
 use crate::seen::Seen;
-use crate::source::{Declared, Tree, look};
+use crate::source::{Declared, Deploy, Tree, look};
 use crate::subject::Subject;
 use crate::subject::system::BuiltSystem;
 use crate::verdict::{Shape, Tier};
@@ -126,6 +126,8 @@ pub struct Request {
     pub system: Option<Arc<System>>,
     /// The schemes of the addresses of resources that are somewhere else.
     pub attached: BTreeMap<Name, String>,
+    /// What runs in its deploys, or why that cannot be read.
+    pub deploys: Arc<Result<Vec<Deploy>, String>>,
     /// The programs.
     pub subjects: Vec<Subject>,
     /// The probes.
@@ -177,6 +179,7 @@ impl Request {
         Self {
             system: None,
             attached: BTreeMap::new(),
+            deploys: Arc::new(Ok(Vec::new())),
             waivers: Vec::new(),
             subjects,
             probes: PROBES.iter().map(|probe| probe.id).collect(),
@@ -292,7 +295,8 @@ impl Request {
     fn declared(&self, subject: &Subject) -> Option<Declared> {
         let service = subject.name.split('.').next()?.parse().ok()?;
         let system = Arc::clone(self.system.as_ref()?);
-        Some(Declared { system, service, attached: self.attached.clone() })
+        let (attached, deploys) = (self.attached.clone(), Arc::clone(&self.deploys));
+        Some(Declared { system, service, attached, deploys })
     }
 }
 

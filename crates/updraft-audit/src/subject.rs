@@ -1,6 +1,7 @@
 //! What is audited: one program with everything that is known of it before it runs.
 
 mod building;
+mod jobs;
 pub(crate) mod steps;
 pub(crate) mod system;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use building::Budget;
 pub use building::Building;
+pub use jobs::Jobs;
 pub use updraft_system::audit::{Ask, Step};
 use updraft_system::{ConfigKey, Name, Resource};
 
@@ -57,6 +59,8 @@ pub struct Subject {
     pub exclusive: bool,
     /// Its admin tasks.
     pub tasks: Vec<AdminTask>,
+    /// How the jobs of a worker are asked for; `None`: nobody says, or it is no worker.
+    pub jobs: Option<Jobs>,
     /// How its artefact is made; `None`: nobody says.
     pub build: Option<Arc<Building>>,
 }
@@ -136,6 +140,7 @@ impl Subject {
             deployed: Shape::Child,
             exclusive: false,
             tasks: Vec::new(),
+            jobs: None,
             build: None,
         }
     }

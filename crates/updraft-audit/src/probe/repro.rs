@@ -27,11 +27,11 @@ pub(super) const REPRO: Dynamic = Dynamic {
     needs: &[],
     controls: &[
         Control::new(&[Behaviour::Good], Verdict::Pass)
-            .with(|subject| built_by(subject, "echo same > made", false)),
+            .with(|subject| built_by(subject, "same", "echo same > made")),
         Control::new(&[Behaviour::Good], Verdict::Warn)
-            .with(|subject| built_by(subject, "date +%s > made", false)),
+            .with(|subject| built_by(subject, "dated", "date +%s > made")),
         Control::new(&[Behaviour::Good], Verdict::Fail)
-            .with(|subject| built_by(subject, "pwd > made", true)),
+            .with(|subject| built_by(subject, "promised", "pwd > made")),
     ],
 };
 
@@ -39,9 +39,10 @@ pub(super) const REPRO: Dynamic = Dynamic {
 const CONTROL_WITHIN: Duration = Duration::from_secs(30);
 
 /// Gives a control a build.
-fn built_by(subject: &mut Subject, command: &str, reproducible: bool) {
+fn built_by(subject: &mut Subject, name: &str, command: &str) {
+    let reproducible = name == "promised";
     let text = format!(
-        "system = \"control\"\n[service.control]\nrun = \"true\"\n\
+        "system = \"control\"\n[service.control-{name}]\nrun = \"true\"\n\
          build = {{ run = \"{command}\", keep = [\"made\"], reproducible = {reproducible} }}\n"
     );
     let system = parse_manifest(&text).ok();
@@ -70,9 +71,11 @@ fn no_build() -> Seen {
 
 async fn look(bench: Bench) -> Seen {
     let Some(building) = &bench.subject.build else { return no_build() };
-    let (began, left) = (Instant::now(), building.budget.left());
-    let compared = tokio::time::timeout(left, twice(&bench, building, began + left)).await;
-    building.budget.spend(began.elapsed());
+    let mut left = building.budget.turn().await;
+    let began = Instant::now();
+    let compared = tokio::time::timeout(*left, twice(&bench, building, began + *left)).await;
+    *left = left.saturating_sub(began.elapsed());
+    drop(left);
     let seen = match compared {
         Ok(Ok((comparison, varied))) => judged(building, &comparison, &varied),
         Ok(Err(reason)) => Seen::unknown(reason),

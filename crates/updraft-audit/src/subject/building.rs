@@ -1,10 +1,10 @@
 //! How the artefact of a program is made, where a manifest says so.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use updraft_system::{Build, Service};
 
 use crate::seen::Seen;
@@ -21,7 +21,7 @@ pub struct Building {
     pub(crate) judged: OnceCell<Vec<Seen>>,
 }
 
-/// How long the builds of an audit may still take, all together.
+/// How long the builds of an audit may still take, all together. They go one after another.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<Mutex<Duration>>);
 
@@ -41,12 +41,8 @@ impl Budget {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    pub(crate) fn left(&self) -> Duration {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn spend(&self, time: Duration) {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = left.saturating_sub(time);
+    /// Waits for its turn, and gives what is left.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, Duration> {
+        self.0.lock().await
     }
 }

@@ -11,7 +11,7 @@ use updraft_system::{
     ConfigKey, ConfigType, Name, Need, ProbeKind, Process, Service, System, Target, TaskTrigger,
 };
 
-use super::{AdminTask, Budget, Building, Dependency, DependencyKind, Serves, Subject};
+use super::{AdminTask, Budget, Building, Dependency, DependencyKind, Jobs, Serves, Subject};
 use crate::verdict::Shape;
 
 /// How deep services that need each other are run for one that is judged.
@@ -84,6 +84,14 @@ impl BuiltSystem {
             Serves::Nothing
         };
         let audit = &process.audit;
+        // The journey of a worker is one through its service.
+        let jobs = match service.processes.get(&Name::web()) {
+            Some(web) if serves == Serves::Nothing && !audit.journey.is_empty() => {
+                let web = self.at_depth(service, web, depth)?;
+                Some(Jobs::through(web, audit.journey.clone()))
+            }
+            _ => None,
+        };
         Ok(Subject {
             name: format!("{}.{}", service.name, process.name),
             argv: environment::argv(&process.run),
@@ -96,13 +104,14 @@ impl BuiltSystem {
             config: service.config.clone(),
             needs: self.needs(service, depth)?,
             slow: audit.slow.clone(),
-            journey: audit.journey.clone(),
+            journey: if serves == Serves::Http { audit.journey.clone() } else { Vec::new() },
             startup: audit.startup.unwrap_or(STARTUP),
             grace: process.stop,
             scratch: audit.scratch.clone(),
             deployed: Shape::Child,
             exclusive: false,
             tasks: tasks(service, &made),
+            jobs,
             build: self.builds.get(&service.name).map(Arc::clone),
         })
     }
