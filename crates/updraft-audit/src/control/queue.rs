@@ -16,7 +16,7 @@ use super::Behaviour;
 /// The variable with the address of the folder.
 pub(crate) const QUEUE: &str = "FILES_URL";
 /// How long a worker may hold a job.
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// How long a job takes.
 const WORK: Duration = Duration::from_millis(150);
@@ -55,18 +55,21 @@ impl Queue {
             return self.take_back().map(|()| false);
         };
         let leased = self.leased.join(entry.file_name());
-        if fs::rename(entry.path(), &leased).is_err() {
+        // The lease runs from the moment that it is taken.
+        let touched =
+            File::open(entry.path()).and_then(|file| file.set_modified(SystemTime::now()));
+        if touched.and_then(|()| fs::rename(entry.path(), &leased)).is_err() {
             // Another one was faster.
             return Ok(true);
         }
-        File::open(&leased)?.set_modified(SystemTime::now())?;
         if forgets {
             fs::remove_file(&leased)?;
         }
         std::thread::park_timeout(WORK);
         File::create(self.done.join(entry.file_name()))?;
         if !forgets {
-            fs::remove_file(&leased)?;
+            // It may be somebody else's by now.
+            drop(fs::remove_file(&leased));
         }
         Ok(true)
     }
