@@ -25,7 +25,7 @@ pub use artifact::{
 };
 pub use build::{
     BuildError, BuildRequest, BuildStep, Built, Conditions, Cut, Digest, Network, NotBuilt,
-    Progress, RunningBuild, Variation, build, copy_system,
+    Progress, RunningBuild, Variation, Verified, build, copy_system,
 };
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, RollOut, RollOutOptions, RunTarget,

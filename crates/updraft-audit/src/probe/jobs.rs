@@ -146,7 +146,14 @@ async fn look(bench: Bench) -> Seen {
         Err(reason) => Seen::unknown(reason),
     };
     seen.timeline = timeline;
-    seen.reproduced_by(super::visit::again(&bench, ProbeId::ViiiJobs))
+    match &bench.subject.build {
+        None => seen,
+        Some(building) => {
+            let directory = building.directory.to_string_lossy();
+            let (directory, name) = (shell_words::quote(&directory), &bench.subject.name);
+            seen.reproduced_by(format!("updraft -C {directory} check {name} --only VIII.jobs"))
+        }
+    }
 }
 
 fn verdict(outcome: &Outcome) -> Seen {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
-use updraft_system::{Build, Service};
+use updraft_system::{Build, Name, Service};
 
 use crate::seen::Seen;
 
@@ -17,6 +17,8 @@ pub struct Building {
     /// The folder of the manifest.
     pub(crate) directory: PathBuf,
     pub(crate) budget: Budget,
+    /// The system, whose state folder remembers builds; `None`: nothing remembers them.
+    pub(crate) system: Option<Name>,
     /// What the trials of its builds have shown.
     pub(crate) judged: OnceCell<Vec<Seen>>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Budget(Arc<Mutex<Duration>>);
 
 impl Building {
     pub(crate) fn new(service: Service, directory: PathBuf, budget: Budget) -> Self {
-        Self { service, directory, budget, judged: OnceCell::new() }
+        Self { service, directory, budget, system: None, judged: OnceCell::new() }
     }
 
     /// Whether the manifest promises that two builds are the same.

@@ -43,6 +43,7 @@ impl BuiltSystem {
         let budget = Budget::of(BUILDS);
         let building = |service: &Service| {
             let building = Building::new(service.clone(), directory.to_owned(), budget.clone());
+            let building = Building { system: Some(system.name.clone()), ..building };
             (service.name.clone(), Arc::new(building))
         };
         let builds = system.services.values().map(building).collect();

@@ -15,6 +15,9 @@ pub struct Conditions {
     pub network: Network,
     /// What is not as usual; `None`: all is.
     pub variation: Option<Variation>,
+    /// Whether it may neither use nor leave anything in a target folder that the caller's
+    /// variables name for all builds.
+    pub apart: bool,
 }
 
 /// Surroundings that differ from the usual ones, as far as this machine can make them differ.
@@ -66,6 +69,10 @@ impl Conditions {
 
     /// The variables that are not as the caller has them.
     pub(super) fn overlay(&self, environment: &mut BTreeMap<String, String>) {
+        if self.apart {
+            environment.remove("CARGO_TARGET_DIR");
+            environment.remove("CARGO_BUILD_TARGET_DIR");
+        }
         let Some(variation) = &self.variation else { return };
         let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.into());
         set("TZ", variation.zone);
@@ -174,9 +181,9 @@ mod tests {
     #[test]
     fn what_is_named_differs_and_nothing_else_is_named() {
         let network = Network::cut().unwrap_or_default();
-        let usual = Conditions { network: network.clone(), variation: None };
+        let usual = Conditions { network: network.clone(), ..Conditions::default() };
         let variation = Variation::found(&network);
-        let other = Conditions { network, variation: Some(variation.clone()) };
+        let other = Conditions { network, variation: Some(variation.clone()), apart: true };
         for (word, script) in [
             ("file mask", "umask"),
             ("time zone", "date +%z"),

@@ -21,6 +21,7 @@ mod preset;
 mod run;
 mod stage;
 mod transcript;
+mod verified;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub(crate) use inputs::sources;
 pub use network::{Cut, Network};
 pub(crate) use run::read_lines;
 pub use run::{NotBuilt, build};
+pub use verified::Verified;
 
 /// What is to be built.
 #[derive(Clone, Copy, Debug)]

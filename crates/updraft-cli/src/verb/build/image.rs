@@ -52,6 +52,9 @@ pub(super) struct Made {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pushed: Option<String>,
     pub(super) notes: Vec<String>,
+    /// What it was built from; `None`: nothing was built.
+    #[serde(skip)]
+    pub(super) inputs: Option<updraft_engine::Digest>,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,6 +150,7 @@ impl<'a> Images<'a> {
             reused: built.skipped,
             pushed: None,
             notes: artifact.notes,
+            inputs: built.inputs.clone(),
         })
     }
 

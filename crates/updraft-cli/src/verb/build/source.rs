@@ -103,7 +103,8 @@ impl Source {
 
     /// What its builds find around them.
     pub(super) fn conditions(&self, network: &Network) -> Conditions {
-        Conditions { network: network.clone(), variation: self.variation.clone() }
+        let (network, variation) = (network.clone(), self.variation.clone());
+        Conditions { network, variation, apart: false }
     }
 
     pub(super) fn variation(&self) -> Option<&Variation> {
@@ -120,7 +121,7 @@ impl Source {
     pub(super) fn store(&self, service: &Service) -> PathBuf {
         let stores = match (&self.copy, &service.build) {
             (Some(copy), _) => copy.path().join(".updraft-builds"),
-            (None, Build::Cargo) => self.state.root().join("artifacts"),
+            (None, Build::Cargo) => self.state.artifacts(),
             (None, _) => self.state.builds(),
         };
         stores.join(service.name.as_str())
