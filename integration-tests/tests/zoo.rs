@@ -26,7 +26,8 @@ const WITHIN: Duration = Duration::from_secs(240);
 const GATE: &str = "node-exit0,node-exit3,node-none,node-deaf,shell-exec,shell-trap,shell-sh-c,\
     npm-start,python-plain,wsgiref,waitress,gunicorn,uvicorn,node-loopback,node-inspector,\
     python-debugger,node-any-port,python-pid-file,python-database,node-upload,python-cache,\
-    python-daemon,node-compile,python-tool,node-dotenv-unused,node-stage,tasks,swap,carts";
+    python-daemon,node-compile,python-tool,node-dotenv-unused,node-stage,builds,tasks,\
+    swap,carts";
 
 /// The programs that this run is about.
 fn chosen(zoo: &Zoo) -> Vec<&Program> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use updraft_engine::{Network, NotBuilt, Progress, Scopes, StateDir, StateDirError};
+use updraft_engine::{Conditions, NotBuilt, Progress, Scopes, StateDir, StateDirError};
 use updraft_system::{Name, System, Target};
 
 use crate::subject::system::BuiltSystem;
@@ -32,11 +32,11 @@ pub(crate) async fn build(
     for name in needed(system, services) {
         let Some(service) = system.services.get(&name) else { continue };
         let store = state.builds().join(name.as_str());
-        let open = Network::Open;
-        let built = updraft_engine::build(scopes, service, directory, &store, &open, told).await?;
+        let usual = Conditions::default();
+        let built = updraft_engine::build(scopes, service, directory, &store, &usual, told).await?;
         paths.insert(name, built.path_prefix);
     }
-    Ok(BuiltSystem { system: system.clone(), directory: directory.to_owned(), paths })
+    Ok(BuiltSystem::new(system, directory, paths))
 }
 
 /// The services, and all that they need, directly or not.

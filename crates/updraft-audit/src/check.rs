@@ -19,7 +19,7 @@ use crate::lab::{Feature, Lab, LabError, Setup};
 use crate::probe::{DYNAMIC, Dynamic, completed};
 use crate::report::{Finding, Machine, Program, Report, SCHEMA, Target};
 use crate::seen::Seen;
-use crate::source::{Declared, Tree, look};
+use crate::source::{Declared, Deploy, Tree, look};
 use crate::subject::Subject;
 use crate::subject::system::BuiltSystem;
 use crate::verdict::{Shape, Tier};
@@ -126,6 +126,8 @@ pub struct Request {
     pub system: Option<Arc<System>>,
     /// The schemes of the addresses of resources that are somewhere else.
     pub attached: BTreeMap<Name, String>,
+    /// What runs in its deploys, or why that cannot be read.
+    pub deploys: Arc<Result<Vec<Deploy>, String>>,
     /// The programs.
     pub subjects: Vec<Subject>,
     /// The probes.
@@ -177,6 +179,7 @@ impl Request {
         Self {
             system: None,
             attached: BTreeMap::new(),
+            deploys: Arc::new(Ok(Vec::new())),
             waivers: Vec::new(),
             subjects,
             probes: PROBES.iter().map(|probe| probe.id).collect(),
@@ -207,14 +210,20 @@ impl Request {
     async fn findings(&self, judge: &Arc<Judge>, progress: &impl Fn(Progress)) -> Vec<Finding> {
         let asked = self.asked();
         let (of, done) = (asked.len(), AtomicUsize::new(0));
-        let lanes = Arc::new(Semaphore::new(self.lanes.max(1)));
+        let all = self.lanes.max(1);
+        let lanes = Arc::new(Semaphore::new(all));
         let (begun, mut begins) = tokio::sync::mpsc::channel(of.max(1));
         let mut running = JoinSet::new();
-        for (place, asked) in asked.into_iter().enumerate() {
+        let (alone, beside): (Vec<_>, Vec<_>) =
+            asked.into_iter().enumerate().partition(|(_, asked)| asked.id() == ProbeId::VRepro);
+        for (place, asked) in beside.into_iter().chain(alone) {
+            // Nothing that is timed runs beside a build, which takes all processors.
+            let wanted = if asked.id() == ProbeId::VRepro { all } else { 1 };
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
             let (judge, lanes, begun) = (Arc::clone(judge), Arc::clone(&lanes), begun.clone());
             running.spawn(async move {
                 // The lanes are never closed.
-                let _lane = lanes.acquire_owned().await;
+                let _lanes = lanes.acquire_many_owned(wanted).await;
                 let (id, shape) = (asked.id(), asked.shape);
                 let program = asked.subject.name.clone();
                 drop(begun.send(Progress::Begun { id, program, shape }).await);
@@ -286,7 +295,8 @@ impl Request {
     fn declared(&self, subject: &Subject) -> Option<Declared> {
         let service = subject.name.split('.').next()?.parse().ok()?;
         let system = Arc::clone(self.system.as_ref()?);
-        Some(Declared { system, service, attached: self.attached.clone() })
+        let (attached, deploys) = (self.attached.clone(), Arc::clone(&self.deploys));
+        Some(Declared { system, service, attached, deploys })
     }
 }
 

@@ -6,6 +6,7 @@
 mod begin;
 mod behaviour;
 mod journal;
+mod queue;
 mod serve;
 pub(crate) mod site;
 mod surroundings;
@@ -15,12 +16,14 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 pub(crate) use behaviour::Behaviour;
+pub(crate) use queue::{LEASE, QUEUE};
 
 /// Runs as a control. `words` are its behaviours, with commas between them.
 pub(crate) fn main(words: &str) -> io::Result<ExitCode> {
     let behaviours = Behaviour::parse_all(words)
         .ok_or_else(|| io::Error::other(format!("no control has a behaviour among `{words}`")))?;
-    task::run(&behaviours).unwrap_or_else(|| serve::run(&behaviours))
+    let other = task::run(&behaviours).or_else(|| queue::run(&behaviours));
+    other.unwrap_or_else(|| serve::run(&behaviours))
 }
 
 /// Says a line at once, as a program should.

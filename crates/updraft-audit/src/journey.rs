@@ -65,6 +65,11 @@ impl Client {
         Self { patience, ..self }
     }
 
+    /// What an answer was asked to be kept under this name.
+    pub(crate) fn saved(&self, name: &str) -> Option<&Value> {
+        self.saved.get(name)
+    }
+
     /// Takes these steps, each at the next of the addresses.
     pub(crate) async fn walk(
         &mut self,

@@ -47,7 +47,14 @@ impl Judge {
         shape: Option<Shape>,
     ) -> Finding {
         let trials = match self.admit(probe, subject, shape).await {
-            Ok(()) => self.trials(probe, subject, shape).await,
+            Ok(()) => match &subject.build {
+                // The processes of a service have one artefact, which is built for all of them.
+                Some(building) if probe.id == ProbeId::VRepro => {
+                    let trials = || self.trials(probe, subject, shape);
+                    building.judged.get_or_init(trials).await.clone()
+                }
+                _ => self.trials(probe, subject, shape).await,
+            },
             Err(seen) => vec![seen],
         };
         weighed(trials).finding(probe.id, &subject.name, shape)

@@ -46,8 +46,11 @@ pub use report::{
     WaiverNote,
 };
 pub use role::role_main;
+pub use source::{Deploy, Deployed, Variable};
 pub use subject::steps::{InvalidJourney, journey_from_json};
 pub use subject::system::BuiltSystem;
-pub use subject::{AdminTask, Ask, Dependency, DependencyKind, Serves, Step, Subject};
+pub use subject::{
+    AdminTask, Ask, Building, Dependency, DependencyKind, Jobs, Serves, Step, Subject,
+};
 pub use verdict::{Factor, Shape, Tier, Verdict};
 pub use waiver::{Waiver, waive};

@@ -2,6 +2,7 @@
 //! lockfiles and the manifest alone can tell.
 
 mod codebase;
+mod deploys;
 mod git;
 mod lock;
 mod parity;
@@ -18,6 +19,7 @@ use updraft_system::{Name, System};
 use crate::catalogue::ProbeId;
 use crate::seen::Seen;
 
+pub use deploys::{Deploy, Deployed, Variable};
 pub(crate) use repository::Repository;
 
 /// What these probes look at: the folder of one program, with what is known of it.
@@ -42,6 +44,8 @@ pub(crate) struct Declared {
     pub(crate) service: Name,
     /// The scheme of the URL of each resource that is attached on this machine.
     pub(crate) attached: BTreeMap<Name, String>,
+    /// What runs in its deploys, or why that cannot be read.
+    pub(crate) deploys: Arc<Result<Vec<Deploy>, String>>,
 }
 
 impl Tree {
@@ -72,8 +76,8 @@ pub(crate) fn look(probe: ProbeId, tree: &Tree) -> Option<Seen> {
         ProbeId::ISecret => secret::look(tree),
         ProbeId::IiLock => lock::look(tree),
         ProbeId::XKinds => parity::kinds(tree),
-        ProbeId::XKeys => parity::keys(tree),
-        ProbeId::XDigest => parity::digest(tree),
+        ProbeId::XKeys => deploys::keys(tree),
+        ProbeId::XDigest => deploys::digest(tree),
         _ => return None,
     })
 }

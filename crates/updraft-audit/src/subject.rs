@@ -1,12 +1,18 @@
 //! What is audited: one program with everything that is known of it before it runs.
 
+mod building;
+mod jobs;
 pub(crate) mod steps;
 pub(crate) mod system;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use building::Budget;
+pub use building::Building;
+pub use jobs::Jobs;
 pub use updraft_system::audit::{Ask, Step};
 use updraft_system::{ConfigKey, Name, Resource};
 
@@ -53,6 +59,10 @@ pub struct Subject {
     pub exclusive: bool,
     /// Its admin tasks.
     pub tasks: Vec<AdminTask>,
+    /// How the jobs of a worker are asked for; `None`: nobody says, or it is no worker.
+    pub jobs: Option<Jobs>,
+    /// How its artefact is made; `None`: nobody says.
+    pub build: Option<Arc<Building>>,
 }
 
 /// What a program does for others.
@@ -130,6 +140,8 @@ impl Subject {
             deployed: Shape::Child,
             exclusive: false,
             tasks: Vec::new(),
+            jobs: None,
+            build: None,
         }
     }
 

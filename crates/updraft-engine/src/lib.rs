@@ -20,10 +20,12 @@ mod scope;
 mod state_dir;
 mod wire;
 
-pub use artifact::{Artifact, ArtifactError, ArtifactRequest, Revision};
+pub use artifact::{
+    Artifact, ArtifactError, ArtifactRequest, CannotCompare, Comparison, Made, Revision, compare,
+};
 pub use build::{
-    BuildError, BuildRequest, BuildStep, Built, Cut, Digest, Network, NotBuilt, Progress,
-    RunningBuild, build, copy_sources,
+    BuildError, BuildRequest, BuildStep, Built, Conditions, Cut, Digest, Network, NotBuilt,
+    Progress, RunningBuild, Variation, Verified, build, copy_system,
 };
 pub use engine::{
     Changes, CommandError, Engine, ErrorClass, Options, RollOut, RollOutOptions, RunTarget,

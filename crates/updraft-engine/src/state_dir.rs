@@ -113,6 +113,11 @@ impl StateDir {
         self.root.join("resources")
     }
 
+    /// The folder of builds that Cargo makes for images: without paths of this machine.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
     /// The folder of staged builds.
     pub fn builds(&self) -> PathBuf {
         self.root.join("builds")

@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use updraft_engine::{
-    BuildError, BuildRequest, BuildStep, Built, CommandPlan, Exit, Network, Progress, RunningBuild,
+    BuildError, BuildRequest, BuildStep, Built, CommandPlan, Conditions, Exit, Progress,
+    RunningBuild,
 };
 use updraft_system::mesh::{Protocol, Traffic};
 use updraft_system::{Build, LogStream, Service};
@@ -87,8 +88,8 @@ impl Yard {
 
     fn plan(&self) -> Result<BuildStep, BuildError> {
         let (directory, store) = (self.folder.path(), self.at("state/builds/shop"));
-        let (store, network) = (&*store, &Network::Open);
-        BuildRequest { service: &self.service, directory, store, network }.plan()
+        let (store, conditions) = (&*store, &Conditions::default());
+        BuildRequest { service: &self.service, directory, store, conditions }.plan()
     }
 
     /// Plans, runs what is to be run, and finishes.
@@ -277,6 +278,7 @@ fn command(run: &str, keep: &[&str]) -> Build {
         fetch: None,
         run: run.to_owned(),
         keep: keep.iter().map(PathBuf::from).collect(),
+        reproducible: false,
     }
 }
 

@@ -279,6 +279,21 @@ fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+impl Difference {
+    /// Where they differ, without what is there.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Layers { .. } => "the number of layers".to_owned(),
+            Self::OnlyIn { path, .. } => format!("only one has {path}"),
+            Self::Attribute { path, attribute, .. } => format!("the {attribute} of {path}"),
+            Self::Content { path, offset, .. } => format!("{path} from byte {offset}"),
+            Self::Encoding { layer, what, .. } => format!("{what} of layer {layer}"),
+            Self::Document { document, pointer, .. } => format!("the {document} at `{pointer}`"),
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

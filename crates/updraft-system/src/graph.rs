@@ -147,6 +147,9 @@ pub enum Build {
         run: String,
         /// Files and folders that must exist afterwards, relative to the service.
         keep: Vec<PathBuf>,
+        /// Two builds of one source must be equal, and it is a failure when they are not.
+        #[serde(default)]
+        reproducible: bool,
     },
 }
 

@@ -1,4 +1,4 @@
-//! What is true of the programs of the zoo, as `zoo/truth.toml` says it.
+//! What is true of the programs of the zoo, as `zoo/truth.toml` and `zoo/systems.toml` say it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,6 +71,8 @@ impl Zoo {
     /// Reads it.
     pub fn read() -> Result<Self> {
         let mut zoo: Self = toml::from_str(&file("truth.toml")?).context("truth.toml")?;
+        let systems: Self = toml::from_str(&file("systems.toml")?).context("systems.toml")?;
+        zoo.program.extend(systems.program);
         zoo.verdicts = toml::from_str(&file("verdicts.toml")?).context("verdicts.toml")?;
         let names: BTreeSet<_> = zoo.program.iter().map(|program| &program.name).collect();
         ensure!(names.len() == zoo.program.len(), "two programs have one name");

@@ -116,6 +116,9 @@ if has("deaf-start"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(2)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+if has("late-handler"):
+    time.sleep(2)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 if has("blocks-term"):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 if has("ignores-term"):

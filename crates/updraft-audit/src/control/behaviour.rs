@@ -91,6 +91,12 @@ pub(crate) enum Behaviour {
     KeepsInMemory,
     /// There can be one of it only.
     Alone,
+    /// What is written to it is a job, which is there to be read when it is done.
+    Enqueues,
+    /// It does jobs, and says that one is done when it is.
+    Works,
+    /// It does jobs, and says that one is done before it does it.
+    WorksForgetful,
 }
 
 const WORDS: &[(&str, Behaviour)] = &[
@@ -138,6 +144,9 @@ const WORDS: &[(&str, Behaviour)] = &[
     ("liveness-asks", Behaviour::LivenessAsks),
     ("keeps-in-memory", Behaviour::KeepsInMemory),
     ("alone", Behaviour::Alone),
+    ("enqueues", Behaviour::Enqueues),
+    ("works", Behaviour::Works),
+    ("works-forgetful", Behaviour::WorksForgetful),
 ];
 
 impl Behaviour {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Behaviour;
+use super::queue::Queue;
 use resource::Resource;
 
 /// The variable with the address of the resource.
@@ -27,6 +28,7 @@ pub(super) struct Site {
     resource: Option<Resource>,
     memory: Mutex<BTreeMap<String, String>>,
     greeting: String,
+    queue: Option<Queue>,
 }
 
 impl Site {
@@ -51,8 +53,15 @@ impl Site {
             let patient = has(Behaviour::LivenessAsks);
             Resource::new(address, patient, !has(Behaviour::NeverReconnects))
         });
-        let site = Self { behaviours: behaviours.to_vec(), resource, greeting, ..Self::default() };
-        if has(Behaviour::Alone) && site.ask("take lock").as_deref() != Some("first") {
+        let queue = match has(Behaviour::Enqueues) {
+            true => Some(Queue::open().map_err(|error| error.to_string())?),
+            false => None,
+        };
+        let behaviours = behaviours.to_vec();
+        let site = Self { behaviours, resource, greeting, queue, ..Self::default() };
+        if site.behaviours.contains(&Behaviour::Alone)
+            && site.ask("take lock").as_deref() != Some("first")
+        {
             return Err("the database is locked".to_owned());
         }
         Ok(site)
@@ -77,6 +86,13 @@ impl Site {
     fn item(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let away = (503, "its resource is away\n".to_owned());
         let name = path.trim_start_matches("/items/");
+        if let Some(queue) = &self.queue {
+            return match method {
+                "PUT" if queue.enqueue(name).is_ok() => (201, "{}".to_owned()),
+                "GET" if queue.is_done(name) => (200, "{}".to_owned()),
+                _ => (404, "{}".to_owned()),
+            };
+        }
         if method == "PUT" {
             let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
             let value = body["value"].as_str().unwrap_or_default();

@@ -19,6 +19,11 @@ impl Saved {
         Self(BTreeMap::from([(UNIQUE.to_owned(), Value::String(unique))]))
     }
 
+    /// What is kept under a name.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// Keeps a value.
     pub(super) fn insert(&mut self, name: String, value: Value) {
         self.0.insert(name, value);

@@ -1,11 +1,11 @@
-//! What the manifest tells of parity between deploys: `X.kinds`, `X.keys` and `X.digest`.
+//! What the manifest tells of parity between deploys: `X.kinds`.
 
 use updraft_system::{ResourceKind, System};
 
 use super::{Declared, Tree};
 use crate::seen::Seen;
 
-const NO_MANIFEST: &str =
+pub(super) const NO_MANIFEST: &str =
     "no manifest declares what other deploys there are, so that there is nothing to compare with";
 
 /// `X.kinds`: the same kinds of resources everywhere.
@@ -41,28 +41,6 @@ pub(super) fn kinds(tree: &Tree) -> Seen {
         loose.join(", ")
     ))
     .listing("without_version", loose)
-}
-
-/// `X.keys`: the same keys of the configuration everywhere.
-pub(super) fn keys(tree: &Tree) -> Seen {
-    let Some(declared) = &tree.declared else { return Seen::unknown(NO_MANIFEST) };
-    let service = declared.system.services.get(&declared.service);
-    match service.map(|service| service.config.len()) {
-        None => Seen::unknown(format!("the manifest has no service `{}`", declared.service)),
-        Some(0) => Seen::not_applicable("the service declares no configuration"),
-        Some(keys) => Seen::not_applicable(format!(
-            "one deploy only: there is nothing to compare; one manifest declares the {keys} keys \
-             of every deploy"
-        )),
-    }
-}
-
-/// `X.digest`: the same artefact everywhere.
-pub(super) fn digest(tree: &Tree) -> Seen {
-    match &tree.declared {
-        None => Seen::unknown(NO_MANIFEST),
-        Some(_) => Seen::not_applicable("one deploy only: there is nothing to compare"),
-    }
 }
 
 /// The resources that the service needs, each with the database that holds it.

@@ -3,19 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use updraft_engine::environment::{self, ConfigError, Environment};
 use updraft_system::{
     ConfigKey, ConfigType, Name, Need, ProbeKind, Process, Service, System, Target, TaskTrigger,
 };
 
-use super::{AdminTask, Dependency, DependencyKind, Serves, Subject};
+use super::{AdminTask, Budget, Building, Dependency, DependencyKind, Jobs, Serves, Subject};
 use crate::verdict::Shape;
 
 /// How deep services that need each other are run for one that is judged.
 const PEERS_DEEP: usize = 4;
 /// How long a program may take to be ready, where nobody says.
-const STARTUP: std::time::Duration = std::time::Duration::from_secs(5);
+const STARTUP: Duration = Duration::from_secs(5);
+/// How long all builds that are made to be compared may take together.
+const BUILDS: Duration = Duration::from_secs(60);
 
 /// A system whose services are built.
 #[derive(Clone, Debug)]
@@ -26,9 +30,26 @@ pub struct BuiltSystem {
     pub directory: PathBuf,
     /// The folders that come first in `PATH`, by service.
     pub paths: BTreeMap<Name, Vec<PathBuf>>,
+    /// How each is built.
+    builds: BTreeMap<Name, Arc<Building>>,
 }
 
 impl BuiltSystem {
+    pub(crate) fn new(
+        system: &System,
+        directory: &Path,
+        paths: BTreeMap<Name, Vec<PathBuf>>,
+    ) -> Self {
+        let budget = Budget::of(BUILDS);
+        let building = |service: &Service| {
+            let building = Building::new(service.clone(), directory.to_owned(), budget.clone());
+            let building = Building { system: Some(system.name.clone()), ..building };
+            (service.name.clone(), Arc::new(building))
+        };
+        let builds = system.services.values().map(building).collect();
+        Self { system: system.clone(), directory: directory.to_owned(), paths, builds }
+    }
+
     /// One process of a service.
     ///
     /// # Errors
@@ -64,6 +85,14 @@ impl BuiltSystem {
             Serves::Nothing
         };
         let audit = &process.audit;
+        // The journey of a worker is one through its service.
+        let jobs = match service.processes.get(&Name::web()) {
+            Some(web) if serves == Serves::Nothing && !audit.journey.is_empty() => {
+                let web = self.at_depth(service, web, depth)?;
+                Some(Jobs::through(web, audit.journey.clone()))
+            }
+            _ => None,
+        };
         Ok(Subject {
             name: format!("{}.{}", service.name, process.name),
             argv: environment::argv(&process.run),
@@ -76,13 +105,15 @@ impl BuiltSystem {
             config: service.config.clone(),
             needs: self.needs(service, depth)?,
             slow: audit.slow.clone(),
-            journey: audit.journey.clone(),
+            journey: if serves == Serves::Http { audit.journey.clone() } else { Vec::new() },
             startup: audit.startup.unwrap_or(STARTUP),
             grace: process.stop,
             scratch: audit.scratch.clone(),
             deployed: Shape::Child,
             exclusive: false,
             tasks: tasks(service, &made),
+            jobs,
+            build: self.builds.get(&service.name).map(Arc::clone),
         })
     }
 

@@ -1,6 +1,7 @@
 //! `updraft check`: audits programs of any language against the twelve factors.
 
 mod args;
+mod deploys;
 mod selection;
 mod self_test;
 mod show;
@@ -47,12 +48,13 @@ async fn within(
     }
     let mut progress = Progress::start(global.json);
     let system = selected.system().cloned().map(Arc::new);
-    let attached = selected.attached()?;
+    let (attached, deploys) = (selected.attached()?, Arc::new(selected.deploys()));
     let subjects = selected.subjects(audit, args, &mut progress).await?;
     let mut request = request(args, subjects)?;
     request.waivers = waivers(system.as_deref())?;
     request.system = system;
     request.attached = attached;
+    request.deploys = deploys;
     let report = audit.run(&request, following(progress)).await;
     show::report(&report, global, args)?;
     if let Some(path) = &args.derive {

@@ -41,14 +41,24 @@ impl Contents {
         built: &Built,
         folder: &Path,
     ) -> Result<Self, ArtifactError> {
-        let mut contents = Self::default();
-        contents.files(service, built, folder)?;
+        let mut contents = Self::made(service, built, folder)?;
         contents.find_programs(service, folder)?;
         let web = service.processes.get(&Name::web()).or_else(|| {
             let mut processes = service.processes.values();
             processes.next().filter(|_| processes.next().is_none())
         });
         contents.command = web.map(|web| environment::argv(&web.run)).unwrap_or_default();
+        Ok(contents)
+    }
+
+    /// The files of the service alone, whatever starts them.
+    pub(super) fn made(
+        service: &Service,
+        built: &Built,
+        folder: &Path,
+    ) -> Result<Self, ArtifactError> {
+        let mut contents = Self::default();
+        contents.files(service, built, folder)?;
         Ok(contents)
     }
 

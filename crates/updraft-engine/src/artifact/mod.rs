@@ -4,6 +4,7 @@
 mod contents;
 mod interpreter;
 mod materials;
+mod twice;
 mod virtual_env;
 
 use std::io;
@@ -19,6 +20,7 @@ use crate::build::Built;
 use contents::Contents;
 
 pub use materials::Revision;
+pub use twice::{CannotCompare, Comparison, Made, compare};
 
 /// Where the files of a service are in its image, and where its programs start.
 const HOME: &str = "/app";

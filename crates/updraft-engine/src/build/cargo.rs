@@ -89,7 +89,7 @@ pub(super) fn plan(source: &Source<'_>, stamp: Stamp) -> Result<BuildStep, Build
             .map(str::to_owned)
             .into();
     let mut fetch = None;
-    if source.network.is_cut() {
+    if source.conditions.network.is_cut() {
         let mut words = ["cargo", "fetch"].map(str::to_owned).to_vec();
         words.extend(locked.then(|| "--locked".to_owned()));
         fetch = Some(words);
@@ -99,7 +99,7 @@ pub(super) fn plan(source: &Source<'_>, stamp: Stamp) -> Result<BuildStep, Build
     if locked {
         argv.push("--locked".to_owned());
     }
-    let argv = source.network.without(argv);
+    let argv = source.conditions.after_fetch(argv);
     let build = CargoBuild {
         base: source.base.to_owned(),
         folder: source.folder.to_owned(),

@@ -47,7 +47,7 @@ pub(super) fn plan(
     }
     inputs.folder(source.folder, &kept).map_err(source.unreadable())?;
     let inputs = inputs.digest();
-    let cut = source.network.is_cut();
+    let cut = source.conditions.network.is_cut();
     if stamp.inputs.as_ref() == Some(&inputs)
         && (stamp.cut || !cut)
         && kept.iter().all(|path| path.exists())
@@ -55,15 +55,15 @@ pub(super) fn plan(
         return Ok(BuildStep::Skip(recipe.built(source.folder, true, inputs)));
     }
     let shell = |text: String| ["/bin/sh".to_owned(), "-c".to_owned(), text].to_vec();
-    let (fetch, run) = match (&recipe.fetch, source.network.is_cut()) {
+    let (fetch, run) = match (&recipe.fetch, cut) {
         (Some(fetch), true) => (Some(shell(fetch.clone())), recipe.run.clone()),
         (Some(fetch), false) => (None, format!("{{ {fetch}\n}} && {{ {}\n}}", recipe.run)),
         (None, _) => (None, recipe.run.clone()),
     };
     // Without a fetch step a command may fetch by itself.
     let run = match recipe.fetch {
-        Some(_) => source.network.without(shell(run)),
-        None => shell(run),
+        Some(_) => source.conditions.after_fetch(shell(run)),
+        None => source.conditions.around(shell(run)),
     };
     // What is changed from here on was perhaps not seen by the command; the digest is
     // from before, so that it counts as a change next time.

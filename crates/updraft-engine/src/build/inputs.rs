@@ -221,22 +221,6 @@ pub(crate) fn sources(
     })
 }
 
-/// Copies the sources of a folder, with their executable bits and links, and the place of its
-/// repository, so that what Git ignores is known there as well.
-pub fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
-    for path in sources(from, &[]) {
-        let path = path.map_err(io::Error::other)?;
-        let Ok(relative) = path.strip_prefix(from) else { continue };
-        let copy = to.join(relative);
-        fs::create_dir_all(copy.parent().unwrap_or(to))?;
-        match fs::symlink_metadata(&path)?.is_symlink() {
-            true => std::os::unix::fs::symlink(fs::read_link(&path)?, &copy)?,
-            false => drop(fs::copy(&path, &copy)?),
-        }
-    }
-    Ok(())
-}
-
 fn absent_as_none<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),

@@ -13,12 +13,15 @@
 
 mod cargo;
 mod command;
+mod conditions;
+mod copy;
 mod inputs;
 mod network;
 mod preset;
 mod run;
 mod stage;
 mod transcript;
+mod verified;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,11 +34,14 @@ use self::stage::{Stamp, StoreError};
 use self::transcript::Transcript;
 use crate::scope::{CommandPlan, Exit};
 
+pub use conditions::{Conditions, Variation};
+pub use copy::copy_system;
+pub use inputs::Digest;
 pub(crate) use inputs::sources;
-pub use inputs::{Digest, copy_sources};
 pub use network::{Cut, Network};
 pub(crate) use run::read_lines;
 pub use run::{NotBuilt, build};
+pub use verified::Verified;
 
 /// What is to be built.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +52,8 @@ pub struct BuildRequest<'a> {
     pub directory: &'a Path,
     /// Where the artefact and the memory of this service's builds are kept.
     pub store: &'a Path,
-    /// What the build may use of the network.
-    pub network: &'a Network,
+    /// What the build finds around it.
+    pub conditions: &'a Conditions,
 }
 
 /// The artefact of a service is there.
@@ -210,15 +216,15 @@ impl BuildRequest<'_> {
         let base = real(self.directory)?;
         let folder = real(&self.directory.join(&self.service.path))?;
         let stamp = Stamp::read(self.store);
-        let (store, network) = (self.store, self.network);
-        let source = Source { service, base: &base, folder: &folder, store, network };
+        let (store, conditions) = (self.store, self.conditions);
+        let source = Source { service, base: &base, folder: &folder, store, conditions };
         let by = |preset: &'static str, recipe: Result<Recipe, String>| {
             recipe.map_err(|why| BuildError::Preset { service: service.clone(), preset, why })
         };
         let recipe = match &self.service.build {
             Build::Node => by("node", preset::node(&folder))?,
             Build::Python => by("python", preset::python(&folder))?,
-            Build::Command { fetch, run, keep } => {
+            Build::Command { fetch, run, keep, .. } => {
                 let (fetch, run, keep) = (fetch.clone(), run.clone(), keep.clone());
                 Recipe { fetch, run, keep, programs: None }
             }
@@ -235,19 +241,20 @@ struct Source<'a> {
     base: &'a Path,
     folder: &'a Path,
     store: &'a Path,
-    network: &'a Network,
+    conditions: &'a Conditions,
 }
 
 impl Source<'_> {
     fn run(&self, fetch: Option<Vec<String>>, argv: Vec<String>, method: Method) -> BuildStep {
         // The developer's own work, with the developer's own tools.
         let plan = |argv| {
-            let (env, cwd) = (environment(), self.folder.to_owned());
+            let (mut env, cwd) = (environment(), self.folder.to_owned());
+            self.conditions.overlay(&mut env);
             CommandPlan { argv, env, cwd, confinement: None }
         };
         BuildStep::Run(Box::new(RunningBuild {
             service: self.service.clone(),
-            fetch: fetch.map(plan),
+            fetch: fetch.map(|argv| plan(self.conditions.around(argv))),
             command: plan(argv),
             store: self.store.to_owned(),
             transcript: Transcript::default(),

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe;
@@ -9,13 +10,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use updraft_system::{LogStream, Name, Service};
 
-use super::{BuildError, BuildRequest, BuildStep, Built, Network, Progress, RunningBuild};
+use super::{BuildError, BuildRequest, BuildStep, Built, Conditions, Progress, RunningBuild};
 use crate::scope::{CommandPlan, Exit, Output, ScopeError, Scopes};
 
 /// Lines of a build's output that wait to be looked at; then the build waits.
 const LINES_WAITING: usize = 1024;
 /// A longer line is told in pieces. Those that Cargo writes for programs are shorter by far.
 const LINE_BYTES_MAX: u64 = 4 << 20;
+
+/// A build in other surroundings takes place at another time by a clock of whole seconds.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// A service was not built.
 #[derive(Debug, thiserror::Error)]
@@ -47,20 +51,23 @@ pub async fn build(
     service: &Service,
     directory: &Path,
     store: &Path,
-    network: &Network,
+    conditions: &Conditions,
     told: &impl Fn(&Name, Progress),
 ) -> Result<Built, NotBuilt> {
     let interrupted = || NotBuilt::Interrupted(service.name.clone());
     let (planned, directory, store) = (service.clone(), directory.to_owned(), store.to_owned());
-    let network = network.clone();
+    let (conditions, is_other) = (conditions.clone(), conditions.variation.is_some());
     let step = tokio::task::spawn_blocking(move || {
         let (service, directory, store) = (&planned, &*directory, &*store);
-        BuildRequest { service, directory, store, network: &network }.plan()
+        BuildRequest { service, directory, store, conditions: &conditions }.plan()
     });
     let mut building = match step.await.ok().ok_or_else(interrupted)?? {
         BuildStep::Skip(built) => return Ok(built),
         BuildStep::Run(building) => *building,
     };
+    if is_other {
+        tokio::time::sleep(CLOCK_STEP).await;
+    }
     if let Some(fetch) = building.fetch().cloned() {
         let exit = command(scopes, &service.name, &fetch, &mut building, told).await?;
         if !exit.is_success() {

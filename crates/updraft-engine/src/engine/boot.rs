@@ -10,7 +10,9 @@ use super::error::chain;
 use super::plans::{gates, server, source};
 use super::{Run, RunTarget, StopOptions, order};
 use crate::board::Stage;
-use crate::build::{BuildRequest, BuildStep, Built, Network, Progress, RunningBuild, read_lines};
+use crate::build::{
+    BuildRequest, BuildStep, Built, Conditions, Progress, RunningBuild, read_lines,
+};
 use crate::replica::ReplicaPlan;
 use crate::schedule::Cause;
 use crate::scope::Exit;
@@ -81,7 +83,8 @@ impl Run {
         let store = self.state.builds().join(service.name.as_str());
         let step = tokio::task::spawn_blocking(move || {
             let (service, directory, store) = (&owned, &*directory, &*store);
-            BuildRequest { service, directory, store, network: &Network::Open }.plan()
+            let conditions = &Conditions::default();
+            BuildRequest { service, directory, store, conditions }.plan()
         });
         match step.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))? {
             BuildStep::Skip(built) => Ok(built),

@@ -206,13 +206,10 @@ static BUILD: Record = Record {
         ),
         key(
             "reproducible",
-            Shape::Unbuilt(&Unbuilt {
-                shape: Shape::Bool,
-                what: "a check that a build is reproducible",
-                instead: "leave `reproducible` out",
-            }),
-            Means("none"),
-            "Whether two builds must be equal.",
+            Shape::Bool,
+            Means("`false`"),
+            "Whether two builds of one source must be equal: `updraft check` fails when they are \
+             not, and warns otherwise.",
         ),
     ],
     exactly_one: &[],

@@ -72,7 +72,8 @@ fn build(service: Tree<'_>) -> Build {
     let fetch = table.text("fetch").map(|(fetch, _)| fetch.to_owned());
     let run = table.text("run").map_or("", |(run, _)| run).to_owned();
     let keep = table.texts("keep").map(|(path, _)| PathBuf::from(path)).collect();
-    Build::Command { fetch, run, keep }
+    let reproducible = table.flag("reproducible").unwrap_or_default();
+    Build::Command { fetch, run, keep, reproducible }
 }
 
 fn image(table: Tree<'_>) -> ImageSettings {

@@ -52,6 +52,9 @@ pub(super) struct Made {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pushed: Option<String>,
     pub(super) notes: Vec<String>,
+    /// What it was built from; `None`: nothing was built.
+    #[serde(skip)]
+    pub(super) inputs: Option<updraft_engine::Digest>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,8 +117,8 @@ impl<'a> Images<'a> {
         };
         told(&service.name, Step::Line("looking for changes".to_owned()));
         let (directory, network) = (source.directory(), workshop.network());
-        let built =
-            updraft_engine::build(workshop.scopes(), service, directory, &store, network, &told);
+        let (scopes, conditions) = (workshop.scopes(), source.conditions(network));
+        let built = updraft_engine::build(scopes, service, directory, &store, &conditions, &told);
         let built = built.await.map_err(|error| not_built(&error))?;
         told(&service.name, Step::Line("writing its image".to_owned()));
         let system = &source.system().name;
@@ -147,6 +150,7 @@ impl<'a> Images<'a> {
             reused: built.skipped,
             pushed: None,
             notes: artifact.notes,
+            inputs: built.inputs.clone(),
         })
     }
 

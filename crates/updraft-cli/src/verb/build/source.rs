@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
-use updraft_engine::{Revision, StateDir};
+use updraft_engine::{Conditions, Network, Revision, StateDir, Variation};
 use updraft_system::{Build, Service, System};
 
 use crate::failure::Failure;
@@ -22,6 +22,8 @@ pub(super) struct Source {
     state: StateDir,
     /// A copy that is gone afterwards.
     copy: Option<TempDir>,
+    /// How its surroundings differ from the usual ones.
+    variation: Option<Variation>,
 }
 
 impl Source {
@@ -31,7 +33,15 @@ impl Source {
         let (system, state) = (dir.system()?, dir.state()?);
         let revision = Revision::of(&dir.directory);
         let given = dir.directory.clone();
-        Ok(Self { directory: dir.directory, given, system, revision, state, copy: None })
+        Ok(Self {
+            directory: dir.directory,
+            given,
+            system,
+            revision,
+            state,
+            copy: None,
+            variation: None,
+        })
     }
 
     /// What a commit has.
@@ -51,22 +61,19 @@ impl Source {
         Self::in_copy(copy, &inside, given, (state, revision))
     }
 
-    /// The same files at another place.
-    pub(super) fn copied(&self) -> Result<Self, Failure> {
-        let top = git(&self.directory, &["rev-parse", "--show-toplevel"]);
-        let top = match top {
-            Ok(top) => canonical(Path::new(&top))?,
-            // A workspace of Cargo may be above; without Git nothing tells how far.
-            Err(_no_repository) => self.directory.clone(),
-        };
+    /// The same files at another place, to be built in surroundings that differ as well.
+    pub(super) fn copied(&self, network: &Network) -> Result<Self, Failure> {
         let copy = folder("updraft-elsewhere-and-longer-")?;
         let unread = |error: std::io::Error| {
-            Failure::environment(format!("cannot copy {}", top.display())).because(&error)
+            let directory = self.directory.display();
+            Failure::environment(format!("cannot copy {directory}")).because(&error)
         };
-        updraft_engine::copy_sources(&top, copy.path()).map_err(unread)?;
-        let inside = self.directory.strip_prefix(&top).unwrap_or(Path::new(""));
+        let there =
+            updraft_engine::copy_system(&self.directory, copy.path(), None).map_err(unread)?;
+        let inside = there.strip_prefix(copy.path()).unwrap_or(Path::new("")).to_owned();
         let memory = (self.state.clone(), self.revision.clone());
-        Self::in_copy(copy, inside, self.given.clone(), memory)
+        let copied = Self::in_copy(copy, &inside, self.given.clone(), memory)?;
+        Ok(Self { variation: Some(Variation::found(network)), ..copied })
     }
 
     /// The system whose manifest is `inside` of a copy.
@@ -78,7 +85,8 @@ impl Source {
     ) -> Result<Self, Failure> {
         let dir = SystemDir::at(&copy.path().join(inside))?;
         let system = dir.system()?;
-        Ok(Self { directory: dir.directory, given, system, revision, state, copy: Some(copy) })
+        let (directory, copy, variation) = (dir.directory, Some(copy), None);
+        Ok(Self { directory, given, system, revision, state, copy, variation })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -93,6 +101,16 @@ impl Source {
         self.revision.as_ref()
     }
 
+    /// What its builds find around them.
+    pub(super) fn conditions(&self, network: &Network) -> Conditions {
+        let (network, variation) = (network.clone(), self.variation.clone());
+        Conditions { network, variation, apart: false }
+    }
+
+    pub(super) fn variation(&self) -> Option<&Variation> {
+        self.variation.as_ref()
+    }
+
     pub(super) fn state(&self) -> &StateDir {
         &self.state
     }
@@ -103,7 +121,7 @@ impl Source {
     pub(super) fn store(&self, service: &Service) -> PathBuf {
         let stores = match (&self.copy, &service.build) {
             (Some(copy), _) => copy.path().join(".updraft-builds"),
-            (None, Build::Cargo) => self.state.root().join("artifacts"),
+            (None, Build::Cargo) => self.state.artifacts(),
             (None, _) => self.state.builds(),
         };
         stores.join(service.name.as_str())

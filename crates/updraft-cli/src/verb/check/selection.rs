@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use updraft_audit::{Audit, BuiltSystem, Dependency, DependencyKind, Serves, Subject};
+use updraft_audit::{Audit, BuiltSystem, Dependency, DependencyKind, Deploy, Serves, Subject};
 use updraft_engine::{Attachments, StateDir};
 use updraft_system::{ConfigKey, Name, Process, Resource, Service, System};
 
 use super::args::{CheckArgs, KeyOption, NeedOption};
+use super::deploys;
 use super::not_built;
 use crate::failure::{Class, Failure};
 use crate::global::Global;
@@ -66,6 +67,14 @@ impl Selected {
             .map_err(|error| Failure::from_error(Class::Environment, &error))?;
         let scheme = |name: &Name| Some((name.clone(), attached.get(name)?.scheme()));
         Ok(system.resources.keys().filter_map(scheme).collect())
+    }
+
+    /// What runs in the deploys of the system, or why that cannot be read.
+    pub(super) fn deploys(&self) -> Result<Vec<Deploy>, String> {
+        match self {
+            Self::Processes { system, directory, .. } => deploys::known(system, directory),
+            Self::Command(_) | Self::Nothing => Ok(Vec::new()),
+        }
     }
 
     /// The programs, built.
