@@ -39,9 +39,13 @@ pub(super) struct Holder {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network(Option<Arc<Held>>);
 
+/// Tells the networks of an audit apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NetworkId(Option<u64>);
+
 #[derive(Debug)]
 struct Held {
-    /// Which one of this audit.
+    /// How many were made before it.
     number: u64,
     /// Kept as long as the network is needed.
     holder: Mutex<UnixStream>,
@@ -116,9 +120,9 @@ impl Held {
 }
 
 impl Network {
-    /// Which one of this audit; `None`: that of the audit itself.
-    pub(super) fn number(&self) -> Option<u64> {
-        self.0.as_ref().map(|held| held.number)
+    /// Which one it is.
+    pub(super) fn id(&self) -> NetworkId {
+        NetworkId(self.0.as_ref().map(|held| held.number))
     }
 
     /// For a launcher that brings a program into it.

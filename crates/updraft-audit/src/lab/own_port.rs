@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::network::NetworkId;
 use crate::subject::Subject;
 
 /// Held by the one that runs.
 pub(super) type Turn = OwnedMutexGuard<()>;
+
+/// Who runs, of each program in each network.
+type Turns = BTreeMap<(String, NetworkId), Arc<tokio::sync::Mutex<()>>>;
 
 /// How long one waits for the others. Whoever starts two at once by intent waits for itself.
 const TURN_WITHIN: Duration = Duration::from_secs(60);
@@ -20,7 +24,7 @@ const TURN_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct OwnPorts {
     known: Mutex<BTreeSet<String>>,
     /// Who runs of them, in each network for itself.
-    turns: Mutex<BTreeMap<(String, Option<u64>), Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<Turns>,
     /// Those whose port somebody has who is not of this audit.
     hopeless: Mutex<BTreeSet<String>>,
 }
@@ -28,7 +32,7 @@ pub(super) struct OwnPorts {
 impl OwnPorts {
     /// Waits for its turn in a network that others have too, where the program is known to need
     /// one. `None`: it needs none, or waits in vain.
-    pub(super) async fn turn(&self, subject: &Subject, network: Option<u64>) -> Option<Turn> {
+    pub(super) async fn turn(&self, subject: &Subject, network: NetworkId) -> Option<Turn> {
         if !self.is_known(subject) {
             return None;
         }
@@ -36,19 +40,19 @@ impl OwnPorts {
     }
 
     /// The same for a program that has just been found to be so.
-    pub(super) async fn turn_of(&self, subject: &Subject, network: Option<u64>) -> Option<Turn> {
+    pub(super) async fn turn_of(&self, subject: &Subject, network: NetworkId) -> Option<Turn> {
         let own = self.learnt(subject, network);
         tokio::time::timeout(TURN_WITHIN, own.lock_owned()).await.ok()
     }
 
     /// Notes a program that runs and listens elsewhere; nobody has waited for a turn yet. In a
     /// network of its own it needs none.
-    pub(super) fn found(&self, subject: &Subject, shared: Option<Option<u64>>) -> Option<Turn> {
+    pub(super) fn found(&self, subject: &Subject, shared: Option<NetworkId>) -> Option<Turn> {
         self.known().insert(key(subject));
         self.learnt(subject, shared?).try_lock_owned().ok()
     }
 
-    fn learnt(&self, subject: &Subject, network: Option<u64>) -> Arc<tokio::sync::Mutex<()>> {
+    fn learnt(&self, subject: &Subject, network: NetworkId) -> Arc<tokio::sync::Mutex<()>> {
         self.known().insert(key(subject));
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry((key(subject), network)).or_default())
@@ -108,17 +112,16 @@ mod tests {
             Subject::command(vec![name.to_owned()], "/".into(), std::collections::BTreeMap::new())
         };
         let (own, other) = (subject("own"), subject("other"));
-        let ports = OwnPorts::default();
-        assert!(ports.turn(&own, None).await.is_none(), "nothing is known yet");
-        let turn = ports.found(&own, Some(None));
+        let (ports, host) = (OwnPorts::default(), NetworkId::default());
+        assert!(ports.turn(&own, host).await.is_none(), "nothing is known yet");
+        let turn = ports.found(&own, Some(host));
         assert!(turn.is_some());
         assert!(ports.is_known(&own) && !ports.is_known(&other));
-        assert!(ports.turn(&other, None).await.is_none());
-        assert!(ports.turn(&own, Some(1)).await.is_some(), "nobody has it in another network");
+        assert!(ports.turn(&other, host).await.is_none());
         assert!(ports.found(&own, None).is_none(), "in a network of its own it needs no turn");
-        let second = tokio::time::timeout(Duration::from_millis(50), ports.turn(&own, None)).await;
+        let second = tokio::time::timeout(Duration::from_millis(50), ports.turn(&own, host)).await;
         assert!(second.is_err(), "the first still runs");
         drop(turn);
-        assert!(ports.turn(&own, None).await.is_some());
+        assert!(ports.turn(&own, host).await.is_some());
     }
 }

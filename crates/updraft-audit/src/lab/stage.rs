@@ -9,6 +9,7 @@ use updraft_engine::CommandPlan;
 
 use super::attached::Provided;
 use super::machine::Means;
+use super::network::NetworkId;
 use super::output::Output;
 use super::own_port;
 use super::ports::Port;
@@ -152,11 +153,11 @@ impl Lab {
 
     /// The network that a trial has together with others: that of the audit, or one with
     /// resources that others use too. `None`: one of its own.
-    async fn shared(&self, setup: &Setup) -> Option<Option<u64>> {
+    async fn shared(&self, setup: &Setup) -> Option<NetworkId> {
         match &setup.provided {
-            Some(provided) => Some(provided.network.number()),
+            Some(provided) => Some(provided.network.id()),
             None if setup.watched || self.means().await.network => None,
-            None => Some(None),
+            None => Some(NetworkId::default()),
         }
     }
 
