@@ -213,10 +213,16 @@ fn nothing_is_left_when_it_is_killed() -> Result<()> {
             let all = processes::within(system.directory())?;
             Ok(all.iter().filter(|one| one.command.contains("bad.py")).count())
         };
+        let holders = || -> Result<usize> {
+            let all = processes::within(&temporary)?;
+            Ok(all.iter().filter(|one| one.command.contains("__audit networks")).count())
+        };
         eventually("the program runs", SOON, || Ok(copies()? > 1))?;
+        ensure!(holders()? == 1, "{} processes hold its networks", holders()?);
         processes::signal(child.id(), signal)?;
         child.wait()?;
         eventually("all copies are gone", SOON, || Ok(copies()? == 0))?;
+        eventually("its networks are gone", SOON, || Ok(holders()? == 0))?;
         eventually("its files are gone", SOON, || Ok(labs(&temporary)?.is_empty()))?;
     }
     Ok(())

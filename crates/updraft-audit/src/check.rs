@@ -15,14 +15,14 @@ use crate::catalogue::{PROBES, ProbeId};
 use crate::control::Behaviour;
 use crate::factors::factors;
 use crate::judge::{Judge, JudgedControl, said_once};
-use crate::lab::{Feature, Lab, LabError, Setup};
+use crate::lab::{Feature, Lab, LabError, Setup, Unstartable};
 use crate::probe::{DYNAMIC, Dynamic, completed};
 use crate::report::{Finding, Machine, Program, Report, SCHEMA, Target};
 use crate::seen::Seen;
 use crate::source::{Declared, Deploy, Tree, look};
 use crate::subject::Subject;
 use crate::subject::system::BuiltSystem;
-use crate::verdict::{Shape, Tier};
+use crate::verdict::{Shape, Tier, Verdict};
 use crate::waiver::{Waiver, waive};
 
 /// A place for audits: what runs in it is gone when it is closed or this process is gone.
@@ -32,13 +32,14 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// An empty one.
+    /// An empty one. It does without some features, as on a machine that does not have them.
+    /// `egress`: programs may reach what this machine reaches.
     ///
     /// # Errors
     ///
     /// [`LabError`] when this machine has no place for it.
-    pub async fn open(without: &[Feature]) -> Result<Self, LabError> {
-        Ok(Self { lab: Lab::open(without).await? })
+    pub async fn open(without: &[Feature], egress: bool) -> Result<Self, LabError> {
+        Ok(Self { lab: Lab::open(without, egress).await? })
     }
 
     /// Builds services of a system and what they need.
@@ -62,10 +63,16 @@ impl Audit {
         let scale = scale(&self.lab).await;
         let judge = Arc::new(Judge::new(self.lab.clone(), scale, request.quick));
         let mut probes = request.findings(&judge, &progress).await;
-        let hints = waive(&mut probes, &request.waivers, jiff::Zoned::now().date());
+        let mut hints = waive(&mut probes, &request.waivers, jiff::Zoned::now().date());
         let tiers = self.lab.tiers().await;
-        let machine =
-            Machine { tiers: tiers.working(), missing: tiers.missing(), lanes: request.lanes };
+        let withheld = tiers.without(Feature::Network);
+        hints.extend(network_hint(&probes, self.lab.allows_egress(), withheld));
+        let machine = Machine {
+            tiers: tiers.working(),
+            missing: tiers.missing(),
+            egress: self.lab.allows_egress() || withheld.is_some(),
+            lanes: request.lanes,
+        };
         let target = request.target();
         let deployed = |name: &str| {
             let program = target.programs.iter().find(|program| program.name == name);
@@ -353,6 +360,27 @@ fn read(id: ProbeId, asked: &Asked) -> Seen {
         None => tree,
     };
     look(id, &tree).unwrap_or_else(|| Seen::unknown("there is no such probe of files"))
+}
+
+/// What to know of the network that the programs had.
+fn network_hint(probes: &[Finding], egress: bool, withheld: Option<&str>) -> Option<String> {
+    let ran = probes.iter().any(|finding| finding.tier != Tier::Static);
+    let down = |finding: &Finding| {
+        finding.verdict == Verdict::Unknown && Unstartable::is_told_in(&finding.evidence)
+    };
+    match withheld {
+        _ if egress || !ran => None,
+        Some(reason) => Some(format!(
+            "the programs could reach what this machine reaches, as none of them can have a \
+             network of its own here: {reason}"
+        )),
+        None if probes.iter().any(down) => Some(
+            "the programs could reach nothing but what they were given; what needs more to start \
+             gets the network of this machine by --allow-egress"
+                .to_owned(),
+        ),
+        None => None,
+    }
 }
 
 /// By how much slower this machine starts a control than an idle one.

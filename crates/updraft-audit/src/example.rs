@@ -44,6 +44,7 @@ pub(crate) fn report_of(probes: Vec<Finding>) -> Report {
         machine: Machine {
             tiers: vec![Tier::Static, Tier::T0],
             missing: BTreeMap::new(),
+            egress: false,
             lanes: 2,
         },
         factors: factors(&probes, |_| Shape::Child),
@@ -100,6 +101,7 @@ pub(crate) fn report() -> Report {
         machine: Machine {
             tiers: vec![Tier::Static, Tier::T0, Tier::T1],
             missing: missing.into(),
+            egress: false,
             lanes: 2,
         },
         factors: factors(&probes, deployed),

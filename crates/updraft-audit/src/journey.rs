@@ -5,12 +5,12 @@ mod template;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::lab::Address;
 use crate::lab::client::{Answer, Request};
 use crate::subject::{Ask, Step};
 use cookies::Cookies;
@@ -74,17 +74,17 @@ impl Client {
     pub(crate) async fn walk(
         &mut self,
         steps: &[Step],
-        addresses: &[SocketAddr],
+        addresses: &[impl Clone + Into<Address>],
     ) -> Result<Vec<Told>, Broken> {
         let mut told = Vec::with_capacity(steps.len());
         for ((number, step), address) in steps.iter().enumerate().zip(addresses.iter().cycle()) {
-            let taken = self.step(step, *address).await;
+            let taken = self.step(step, &address.clone().into()).await;
             told.push(taken.map_err(|broken| Broken { step: number + 1, ..broken })?);
         }
         Ok(told)
     }
 
-    async fn step(&mut self, step: &Step, address: SocketAddr) -> Result<Told, Broken> {
+    async fn step(&mut self, step: &Step, address: &Address) -> Result<Told, Broken> {
         let until = Instant::now() + self.patience;
         loop {
             let taken = self.attempt(step, address).await;
@@ -96,7 +96,7 @@ impl Client {
         }
     }
 
-    async fn attempt(&mut self, step: &Step, address: SocketAddr) -> Result<Told, Broken> {
+    async fn attempt(&mut self, step: &Step, address: &Address) -> Result<Told, Broken> {
         let request = self.request(&step.ask);
         let line = format!("{} {}", request.method, request.target);
         let broken = |status, why: String| Broken { step: 0, line: line.clone(), status, why };

@@ -1,7 +1,7 @@
 //! What a journey asks for, keeps and compares.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 
 use serde_json::json;

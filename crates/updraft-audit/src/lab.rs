@@ -4,6 +4,7 @@
 mod attached;
 pub(crate) mod client;
 mod machine;
+mod network;
 mod output;
 mod own_port;
 mod ports;
@@ -14,7 +15,6 @@ pub(crate) mod sockets;
 mod stage;
 mod task;
 pub(crate) mod tree;
-mod ways;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,9 +24,11 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 use updraft_engine::{ScopeError, Scopes, StateDir, StateDirError, StateLock, remove_folder};
 
-pub(crate) use attached::Attached;
+pub(crate) use attached::{Attached, Provided};
 pub use machine::Feature;
+use machine::Means;
 pub(crate) use machine::Tiers;
+pub(crate) use network::{Address, Network};
 pub(crate) use running::{Ended, Running};
 pub(crate) use setup::{Setup, Stdout};
 pub(crate) use stage::Unstartable;
@@ -45,7 +47,11 @@ struct Bench {
     root: PathBuf,
     executable: PathBuf,
     without: Vec<Feature>,
+    /// Whether programs may reach what this machine reaches.
+    egress: bool,
     tiers: OnceCell<Tiers>,
+    /// Holds the networks of trials, or why it cannot.
+    holder: OnceCell<Result<network::Holder, String>>,
     trials: AtomicU64,
     /// Taken by whoever prepares a server.
     preparing: Mutex<()>,
@@ -71,8 +77,9 @@ pub enum LabError {
 
 impl Lab {
     /// An empty lab in the system's folder for temporary files.
-    /// It does without some features, as on a machine that does not have them.
-    pub(crate) async fn open(without: &[Feature]) -> Result<Self, LabError> {
+    /// It does without some features, as on a machine that does not have them. `egress`:
+    /// programs may reach what this machine reaches.
+    pub(crate) async fn open(without: &[Feature], egress: bool) -> Result<Self, LabError> {
         let executable = std::env::current_exe().map_err(LabError::Folder)?;
         let folder = tempfile::Builder::new().prefix("updraft-check-").tempdir();
         let folder = folder.map_err(LabError::Folder)?;
@@ -88,7 +95,9 @@ impl Lab {
             root,
             executable,
             without: without.to_vec(),
+            egress,
             tiers: OnceCell::new(),
+            holder: OnceCell::new(),
             trials: AtomicU64::new(0),
             preparing: Mutex::new(()),
             own_ports: own_port::OwnPorts::default(),
@@ -98,6 +107,34 @@ impl Lab {
     /// What works on this machine; tried once.
     pub(crate) async fn tiers(&self) -> &Tiers {
         self.0.tiers.get_or_init(|| Tiers::try_out(self)).await
+    }
+
+    /// Whether programs may reach what this machine reaches.
+    pub(crate) fn allows_egress(&self) -> bool {
+        self.0.egress
+    }
+
+    /// What trials use of this machine.
+    async fn means(&self) -> Means {
+        let tiers = Box::pin(self.tiers()).await;
+        Means {
+            overlay: tiers.without(Feature::Overlay).is_none(),
+            network: !self.0.egress && tiers.without(Feature::Network).is_none(),
+        }
+    }
+
+    /// The network of a trial.
+    pub(crate) async fn network(&self) -> Result<Network, Unstartable> {
+        let means = self.means().await;
+        if means.network { self.enclosure(None).await } else { Ok(Network::default()) }
+    }
+
+    /// A network in which nobody is; `log`: where to note whom its programs look for.
+    async fn enclosure(&self, log: Option<&Path>) -> Result<Network, Unstartable> {
+        let holder = self.0.holder.get_or_init(|| network::Holder::start(self)).await;
+        let refused = |reason| Unstartable::Machine(format!("a network of its own: {reason}"));
+        let holder = holder.as_ref().map_err(|reason| refused(reason.clone()))?;
+        holder.network(log).await.map_err(|error| refused(error.to_string()))
     }
 
     /// Ends what is left and removes all files.

@@ -1,15 +1,16 @@
 //! How a program comes into the surroundings that a probe wants: a fresh copy of its folder, a
-//! process namespace where it is the first, a read-only root.
+//! process namespace where it is the first, a network in which nobody is, a read-only root.
 //!
 //! The scope starts this same executable in the role of a launcher, which reads a [`Spec`],
 //! prepares, and becomes the program (as a child) or starts it (as the first process). Nothing
 //! here touches the caller's own files: mounts are private to the program.
 
-mod egress;
+mod enclosure;
 mod namespace;
 mod network;
 mod spec;
 mod trace;
+mod watch;
 
 use std::fs;
 use std::io;
@@ -22,9 +23,10 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use crate::role::VERB;
 use crate::verdict::Shape;
 
-pub(crate) use egress::Sought;
-pub(crate) use spec::{Network, Overlay, ReadOnly, Spec, Status, Ways};
+pub(crate) use enclosure::{ASK_V4, ASK_V6, READY, Reply, main as hold_networks};
+pub(crate) use spec::{Joined, Overlay, ReadOnly, Spec, Status};
 pub(crate) use trace::Executed;
+pub(crate) use watch::Sought;
 
 /// The exit code of a launcher that could not do what its spec asks for.
 pub(crate) const REFUSED: u8 = 125;
@@ -34,11 +36,10 @@ pub(crate) fn main(path: &Path) -> io::Result<ExitCode> {
     let spec = Spec::read(path)?;
     namespace::prepare(&spec)
         .map_err(|error| refused(&spec, format!("cannot prepare its surroundings: {error}")))?;
-    match (spec.shape, &spec.trace, &spec.ways) {
-        (Shape::Child, Some(log), _) => trace::observe(&spec, path, log),
-        (Shape::Child, None, Some(ways)) => egress::enclose(&spec, path, ways),
-        (Shape::Child, None, None) => Err(become_program(&spec)),
-        (Shape::Pid1, ..) => first_process(&spec, path),
+    match (spec.shape, &spec.trace) {
+        (Shape::Child, Some(log)) => trace::observe(&spec, path, log),
+        (Shape::Child, None) => Err(become_program(&spec)),
+        (Shape::Pid1, _) => first_process(&spec, path),
     }
 }
 
@@ -57,13 +58,6 @@ pub(crate) fn init_main(path: &Path) -> io::Result<ExitCode> {
     namespace::mount_proc()
         .and_then(|()| namespace::drop_ambient())
         .map_err(|error| refused(&spec, format!("cannot become the first process: {error}")))?;
-    Err(become_program(&spec))
-}
-
-/// The process in a network of its own, before it becomes the program.
-pub(crate) fn enclosed_main(path: &Path) -> io::Result<ExitCode> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let spec = Spec::read(path)?;
     Err(become_program(&spec))
 }
 

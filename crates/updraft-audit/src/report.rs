@@ -66,6 +66,10 @@ pub struct Machine {
     /// Why a tier does not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
+    /// Whether programs could reach what the machine reaches: this was allowed, or none of them
+    /// could have a network of its own.
+    #[serde(default)]
+    pub egress: bool,
     /// How many programs ran at a time.
     pub lanes: usize,
 }

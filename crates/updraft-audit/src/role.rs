@@ -23,7 +23,7 @@ pub fn role_main() -> Option<ExitCode> {
     let outcome = match role.to_str()? {
         "launch" => launch::main(argument.as_ref()),
         "init" => launch::init_main(argument.as_ref()),
-        "enclosed" => launch::enclosed_main(argument.as_ref()),
+        "networks" => launch::hold_networks(argument.as_ref()),
         "traced" => launch::traced_main(argument.as_ref()),
         "control" => control::main(argument.to_str()?),
         _ => return None,

@@ -73,10 +73,12 @@ fn about(report: &Report) -> String {
         format!("<li>{} is missing: {}</li>\n", quoted(tier), quoted(reason))
     });
     let missing: String = missing.collect();
+    let reached = if machine.egress { "what the machine reaches" } else { "what they were given" };
     format!(
         "<details class=\"about\"><summary>What was run</summary>\n<table>\n<tr><th \
          scope=\"col\">Program</th><th scope=\"col\">Command</th><th scope=\"col\">Deployed</th>\
-         </tr>\n{programs}</table>\n<ul><li>The machine offers {}.</li>\n{missing}</ul></details>\n",
+         </tr>\n{programs}</table>\n<ul><li>The machine offers {}.</li>\n<li>The \
+         programs could reach {reached}.</li>\n{missing}</ul></details>\n",
         quoted(&tiers.join(", ")),
     )
 }

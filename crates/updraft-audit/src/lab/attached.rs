@@ -6,6 +6,7 @@ mod server;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,10 +17,26 @@ use updraft_system::{Name, Resource, ResourceKind};
 
 use super::running::Running;
 use super::stage::Unstartable;
-use super::{Lab, Setup};
+use super::{Lab, Network, Setup};
 use crate::subject::{Dependency, DependencyKind, Subject};
 use crate::verdict::Shape;
 use wire::Wire;
+
+/// All that a program needs, and the network in which it is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Provided {
+    /// Where the addresses mean something.
+    pub(crate) network: Network,
+    all: Vec<Attached>,
+}
+
+impl Deref for Provided {
+    type Target = [Attached];
+
+    fn deref(&self) -> &[Attached] {
+        &self.all
+    }
+}
 
 /// One thing that a program needs, for one trial.
 #[derive(Clone, Debug)]
@@ -45,13 +62,14 @@ enum Alive {
     Echo(#[expect(dead_code, reason = "its drop ends the server")] echo::Echo),
 }
 
-impl Attached {
-    /// Everything that a program needs, fresh.
-    pub(super) async fn all(
+impl Provided {
+    /// Everything that a program needs, fresh, in a network.
+    pub(super) async fn fresh(
         lab: &Lab,
         place: &Path,
         subject: &Subject,
-    ) -> Result<Vec<Self>, Unstartable> {
+        network: Network,
+    ) -> Result<Self, Unstartable> {
         let resources: BTreeMap<Name, Resource> = subject
             .needs
             .iter()
@@ -62,26 +80,29 @@ impl Attached {
             .collect();
         let mut all = Vec::new();
         for need in &subject.needs {
-            all.push(Self::one(lab, place, need, &resources).await?);
+            all.push(Attached::one(lab, place, need, &resources, &network).await?);
         }
-        Ok(all)
+        Ok(Self { network, all })
     }
+}
 
+impl Attached {
     async fn one(
         lab: &Lab,
         place: &Path,
         need: &Dependency,
         resources: &BTreeMap<Name, Resource>,
+        network: &Network,
     ) -> Result<Self, Unstartable> {
         match &need.kind {
             DependencyKind::Resource(resource) => {
-                Self::resource(lab, place, need, resource, resources).await
+                Self::resource(lab, place, need, (resource, resources), network).await
             }
-            DependencyKind::Service(peer) => Self::peer(lab, need, peer).await,
+            DependencyKind::Service(peer) => Self::peer(lab, need, peer, network).await,
             DependencyKind::Echo => {
                 let echo = echo::Echo::open().await?;
                 let to = echo.address();
-                let wire = Wire::open(&need.name, to, Protocol::Opaque).await?;
+                let wire = Wire::open(&need.name, network, to.into(), Protocol::Opaque).await?;
                 let url = format!("tcp://127.0.0.1:{}", wire.port());
                 Ok(Self::new(need, url, Some(wire), Some(Alive::Echo(echo))))
             }
@@ -92,8 +113,8 @@ impl Attached {
         lab: &Lab,
         place: &Path,
         need: &Dependency,
-        resource: &Resource,
-        resources: &BTreeMap<Name, Resource>,
+        (resource, resources): (&Resource, &BTreeMap<Name, Resource>),
+        network: &Network,
     ) -> Result<Self, Unstartable> {
         let lost = |reason: String| Unstartable::Dependency(need.name.to_string(), reason);
         let directory = place.join("resources");
@@ -134,20 +155,25 @@ impl Attached {
             ResourceKind::Redis { .. } => Protocol::Redis,
             _ => Protocol::Opaque,
         };
-        let to = (std::net::Ipv4Addr::LOCALHOST, port.number).into();
-        let wire = Wire::open(&need.name, to, protocol).await?;
+        let to = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port.number));
+        let wire = Wire::open(&need.name, network, to.into(), protocol).await?;
         let url = plan.url.through(wire.port()).expose().to_owned();
         Ok(Self::new(need, url, Some(wire), Some(Alive::Server(scope))))
     }
 
     /// Another service, run as it is with what it needs in turn.
-    async fn peer(lab: &Lab, need: &Dependency, peer: &Subject) -> Result<Self, Unstartable> {
+    async fn peer(
+        lab: &Lab,
+        need: &Dependency,
+        peer: &Subject,
+        network: &Network,
+    ) -> Result<Self, Unstartable> {
         let setup = Setup::new(Shape::Child);
         let within = peer.startup * 4;
         let running = Box::pin(lab.start(peer, &setup, within)).await;
         let running = running
             .map_err(|error| Unstartable::Dependency(need.name.to_string(), error.to_string()))?;
-        let wire = Wire::open(&need.name, running.address(), Protocol::Opaque).await?;
+        let wire = Wire::open(&need.name, network, running.address(), Protocol::Opaque).await?;
         let url = format!("http://127.0.0.1:{}", wire.port());
         Ok(Self::new(need, url, Some(wire), Some(Alive::Peer(Box::new(running)))))
     }

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::Address;
+
 /// The most that is kept of an answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -91,7 +93,11 @@ impl Request {
     }
 
     /// Sends it on a connection of its own and waits for the whole answer.
-    pub(crate) async fn send(&self, to: SocketAddr, within: Duration) -> Result<Answer, Lost> {
+    pub(crate) async fn send(
+        &self,
+        to: impl Into<Address>,
+        within: Duration,
+    ) -> Result<Answer, Lost> {
         let whole = async {
             let mut connection = Connection::open(to).await?;
             connection.send(self, false).await?;
@@ -115,24 +121,23 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Opens one.
-    pub(crate) async fn open(to: SocketAddr) -> Result<Self, Lost> {
-        let stream = TcpStream::connect(to).await.map_err(Lost::Refused)?;
-        let local = stream.local_addr().map_err(Lost::Refused)?;
-        Ok(Self { stream, remote: to, local, rest: Vec::new() })
+    pub(crate) async fn open(to: impl Into<Address>) -> Result<Self, Lost> {
+        Self::prepared(to.into(), |_| Ok(())).await
     }
 
     /// Opens one that takes only a little at a time.
-    pub(crate) async fn open_narrow(to: SocketAddr) -> Result<Self, Lost> {
+    pub(crate) async fn open_narrow(to: impl Into<Address>) -> Result<Self, Lost> {
         const RECEIVED_BYTES: u32 = 4096;
-        let socket = match to {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        };
-        let socket = socket.map_err(Lost::Refused)?;
-        socket.set_recv_buffer_size(RECEIVED_BYTES).map_err(Lost::Refused)?;
-        let stream = socket.connect(to).await.map_err(Lost::Refused)?;
+        Self::prepared(to.into(), |socket| socket.set_recv_buffer_size(RECEIVED_BYTES)).await
+    }
+
+    async fn prepared(
+        to: Address,
+        prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
+    ) -> Result<Self, Lost> {
+        let stream = to.connect(prepare).await.map_err(Lost::Refused)?;
         let local = stream.local_addr().map_err(Lost::Refused)?;
-        Ok(Self { stream, remote: to, local, rest: Vec::new() })
+        Ok(Self { stream, remote: to.socket(), local, rest: Vec::new() })
     }
 
     /// Whether nothing has come that was not read, and it is still open.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::output::Line;
 use super::{Lab, Setup};
 use crate::control::Behaviour;
-use crate::launch::Network;
 use crate::subject::Subject;
 use crate::verdict::{Shape, Tier};
 
@@ -17,6 +16,15 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tiers {
     missing: BTreeMap<Feature, String>,
+}
+
+/// What a trial uses of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Means {
+    /// An overlay file system over the program's folder.
+    pub(super) overlay: bool,
+    /// A network in which nobody is.
+    pub(super) network: bool,
 }
 
 /// One thing that a machine may refuse.
@@ -97,15 +105,16 @@ async fn attempt(lab: &Lab, feature: Feature) -> Result<(), String> {
     match feature {
         Feature::Pid1 => setup.shape = Shape::Pid1,
         // What every trial asks for.
-        Feature::Overlay => {}
+        Feature::Overlay | Feature::Network => {}
         Feature::ReadOnly => setup.read_only = true,
-        Feature::Network => setup.network = Network::None,
         Feature::Trace => setup.trace = Some(folder.join("executed.jsonl")),
     }
     let executable = lab.executable().to_string_lossy().into_owned();
     let control = Subject::control(executable, folder, &[Behaviour::Good]);
     let run = async {
-        let running = lab.raw(&control, &setup, feature == Feature::Overlay).await;
+        let means =
+            Means { overlay: feature == Feature::Overlay, network: feature == Feature::Network };
+        let running = lab.raw(&control, &setup, means).await;
         let running = running.map_err(|error| error.to_string())?;
         let output = running.output();
         let listens = |line: &Line| line.text == "listening";
@@ -116,9 +125,14 @@ async fn attempt(lab: &Lab, feature: Feature) -> Result<(), String> {
         };
         let refused = running.refusal();
         let blind = feature == Feature::Trace && running.executed().is_empty();
+        let unreached = match feature {
+            Feature::Network => running.address().connect(|_| Ok(())).await.err(),
+            _ => None,
+        };
         running.end().await;
         match (said, refused) {
             (_, Some(reason)) => Err(reason),
+            (Some(_), None) if unreached.is_some() => Err("a control in it is not reached".into()),
             (Some(_), None) if blind => Err("nothing of a control was seen".to_owned()),
             (Some(_), None) => Ok(()),
             (None, None) => Err("a control did not start with it".to_owned()),

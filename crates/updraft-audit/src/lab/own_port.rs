@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::network::NetworkId;
 use crate::subject::Subject;
 
 /// Held by the one that runs.
 pub(super) type Turn = OwnedMutexGuard<()>;
+
+/// Who runs, of each program in each network.
+type Turns = BTreeMap<(String, NetworkId), Arc<tokio::sync::Mutex<()>>>;
 
 /// How long one waits for the others. Whoever starts two at once by intent waits for itself.
 const TURN_WITHIN: Duration = Duration::from_secs(60);
@@ -18,41 +22,49 @@ const TURN_WITHIN: Duration = Duration::from_secs(60);
 /// The programs that are known to be so. All others run at the same time.
 #[derive(Debug, Default)]
 pub(super) struct OwnPorts {
-    known: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    known: Mutex<BTreeSet<String>>,
+    /// Who runs of them, in each network for itself.
+    turns: Mutex<Turns>,
     /// Those whose port somebody has who is not of this audit.
     hopeless: Mutex<BTreeSet<String>>,
 }
 
 impl OwnPorts {
-    /// Waits for its turn where the program is known to need one. `None`: it needs none, or
-    /// waits in vain.
-    pub(super) async fn turn(&self, subject: &Subject) -> Option<Turn> {
-        let known = self.known().get(&key(subject)).cloned();
-        take(known?).await
+    /// Waits for its turn in a network that others have too, where the program is known to need
+    /// one. `None`: it needs none, or waits in vain.
+    pub(super) async fn turn(&self, subject: &Subject, network: NetworkId) -> Option<Turn> {
+        if !self.is_known(subject) {
+            return None;
+        }
+        self.turn_of(subject, network).await
     }
 
     /// The same for a program that has just been found to be so.
-    pub(super) async fn turn_of(&self, subject: &Subject) -> Option<Turn> {
-        let own = self.learnt(subject);
-        take(own).await
+    pub(super) async fn turn_of(&self, subject: &Subject, network: NetworkId) -> Option<Turn> {
+        let own = self.learnt(subject, network);
+        tokio::time::timeout(TURN_WITHIN, own.lock_owned()).await.ok()
     }
 
-    /// Notes a program that runs and listens elsewhere; nobody has waited for a turn yet.
-    pub(super) fn found(&self, subject: &Subject, elsewhere: bool) -> Option<Turn> {
-        elsewhere.then(|| self.learnt(subject).try_lock_owned().ok()).flatten()
+    /// Notes a program that runs and listens elsewhere; nobody has waited for a turn yet. In a
+    /// network of its own it needs none.
+    pub(super) fn found(&self, subject: &Subject, shared: Option<NetworkId>) -> Option<Turn> {
+        self.known().insert(key(subject));
+        self.learnt(subject, shared?).try_lock_owned().ok()
     }
 
-    fn learnt(&self, subject: &Subject) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.known().entry(key(subject)).or_default())
+    fn learnt(&self, subject: &Subject, network: NetworkId) -> Arc<tokio::sync::Mutex<()>> {
+        self.known().insert(key(subject));
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry((key(subject), network)).or_default())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the program is known to be so.
     pub(super) fn is_known(&self, subject: &Subject) -> bool {
-        self.known().contains_key(&key(subject))
+        self.known().contains(&key(subject))
     }
 
     /// Notes that waiting was in vain.
@@ -64,10 +76,6 @@ impl OwnPorts {
     pub(super) fn is_hopeless(&self, subject: &Subject) -> bool {
         self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(subject))
     }
-}
-
-async fn take(own: Arc<tokio::sync::Mutex<()>>) -> Option<Turn> {
-    tokio::time::timeout(TURN_WITHIN, own.lock_owned()).await.ok()
 }
 
 fn key(subject: &Subject) -> String {
@@ -104,16 +112,16 @@ mod tests {
             Subject::command(vec![name.to_owned()], "/".into(), std::collections::BTreeMap::new())
         };
         let (own, other) = (subject("own"), subject("other"));
-        let ports = OwnPorts::default();
-        assert!(ports.turn(&own).await.is_none(), "nothing is known yet");
-        let turn = ports.found(&own, true);
+        let (ports, host) = (OwnPorts::default(), NetworkId::default());
+        assert!(ports.turn(&own, host).await.is_none(), "nothing is known yet");
+        let turn = ports.found(&own, Some(host));
         assert!(turn.is_some());
         assert!(ports.is_known(&own) && !ports.is_known(&other));
-        assert!(ports.found(&other, false).is_none());
-        assert!(ports.turn(&other).await.is_none());
-        let second = tokio::time::timeout(Duration::from_millis(50), ports.turn(&own)).await;
+        assert!(ports.turn(&other, host).await.is_none());
+        assert!(ports.found(&own, None).is_none(), "in a network of its own it needs no turn");
+        let second = tokio::time::timeout(Duration::from_millis(50), ports.turn(&own, host)).await;
         assert!(second.is_err(), "the first still runs");
         drop(turn);
-        assert!(ports.turn(&own).await.is_some());
+        assert!(ports.turn(&own, host).await.is_some());
     }
 }

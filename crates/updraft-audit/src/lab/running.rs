@@ -1,6 +1,6 @@
 //! A program under judgement: its processes, its sockets, what it says, and what was done to it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use updraft_engine::{Exit, ProcessId, Scope};
 
-use super::attached::Attached;
+use super::attached::Provided;
 use super::client::{Connection, Request};
 use super::output::Output;
 use super::own_port::Turn;
@@ -17,7 +17,7 @@ use super::process::Reception;
 use super::sockets::{self, Listening};
 use super::stage::{Stage, Unstartable};
 use super::tree::{self, Change};
-use super::ways::Ways;
+use super::{Address, Attached};
 use crate::launch::{Executed, Sought, Spec, Status};
 use crate::report::{Lane, Moment};
 use crate::subject::{Serves, Subject};
@@ -45,21 +45,19 @@ pub(crate) struct Running {
     spec: Spec,
     port: Port,
     /// Where it answers; at its port on loopback as long as nothing else is known.
-    address: SocketAddr,
+    address: Address,
     serves: Serves,
     ready_path: String,
     any_answer: bool,
     /// Since when it has listened, and not at the port that it was given.
     elsewhere_since: Option<Instant>,
-    attached: Vec<Attached>,
+    provided: Provided,
     output: Output,
     began: Instant,
     timeline: Arc<Mutex<Vec<Moment>>>,
     place: PathBuf,
     /// Nobody else of its kind runs as long as it is held.
     turn: Option<Turn>,
-    /// How it is reached in a network of its own.
-    ways: Option<Ways>,
     /// Since when it has listened elsewhere only.
     elsewhere: Option<Instant>,
     /// Whether it is known to listen where it wants to.
@@ -85,8 +83,8 @@ impl Running {
         output: Output,
         began: Instant,
     ) -> Self {
-        let Stage { place, spec, port, attached, .. } = stage;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
+        let Stage { place, spec, port, provided, .. } = stage;
+        let address = provided.network.at((Ipv4Addr::LOCALHOST, port.number).into());
         Self {
             scope,
             spec,
@@ -96,13 +94,12 @@ impl Running {
             ready_path: subject.ready.clone().unwrap_or_else(|| "/".to_owned()),
             any_answer: subject.ready.is_none(),
             elsewhere_since: None,
-            attached,
+            provided,
             output,
             began,
             timeline: Arc::default(),
             place,
             turn: None,
-            ways: None,
             elsewhere: None,
             own_port: false,
         }
@@ -137,7 +134,7 @@ impl Running {
             return settled && !self.program().is_empty();
         }
         let Some(address) = self.find_address() else { return false };
-        self.address = address;
+        self.address = address.clone();
         // What listens first may be a debugger or its metrics, and its port come a moment later.
         if self.listens_elsewhere() {
             let since = *self.elsewhere_since.get_or_insert_with(Instant::now);
@@ -154,7 +151,7 @@ impl Running {
     }
 
     /// Where the program listens: at its port, or where it wants to.
-    fn find_address(&mut self) -> Option<SocketAddr> {
+    fn find_address(&mut self) -> Option<Address> {
         let all = self.listening();
         let own = all.iter().find(|it| it.address.port() == self.port.number);
         // Debuggers and metrics come beside the port, and often before it; they must not be
@@ -166,26 +163,12 @@ impl Running {
             }
         }
         let chosen = own.or_else(|| all.first())?.address;
-        let ip = match chosen.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ip => ip,
-        };
-        let address = SocketAddr::new(ip, chosen.port());
-        Some(match &self.ways {
-            Some(ways) => {
-                ways.lead_to(address);
-                ways.address
-            }
-            None => address,
-        })
+        Some(self.provided.network.at(chosen).reached())
     }
 
     /// Whether it answers at another port than it was given.
     pub(super) fn listens_elsewhere(&self) -> bool {
-        self.serves == Serves::Http
-            && self.ways.is_none()
-            && self.address.port() != self.port.number
+        self.serves == Serves::Http && self.address.port() != self.port.number
     }
 
     /// Whether it is known to have a port of its own.
@@ -193,14 +176,9 @@ impl Running {
         self.own_port = own_port;
     }
 
-    /// Reaches it by these ways.
-    pub(super) fn reach_by(&mut self, ways: Option<Ways>) {
-        self.ways = ways;
-    }
-
-    /// Whom it has looked for so far, where it has a network of its own.
+    /// Whom it has looked for so far, where it is watched.
     pub(crate) fn sought(&self) -> Vec<Sought> {
-        self.spec.ways.as_ref().map(|ways| Sought::read(&ways.log)).unwrap_or_default()
+        self.provided.network.sought()
     }
 
     /// Keeps others of its kind from being started meanwhile.
@@ -322,8 +300,8 @@ impl Running {
     }
 
     /// Where it answers.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> Address {
+        self.address.clone()
     }
 
     /// The port that it was given.
@@ -338,7 +316,12 @@ impl Running {
 
     /// The resources it uses.
     pub(crate) fn attached(&self) -> &[Attached] {
-        &self.attached
+        &self.provided
+    }
+
+    /// The same with the network in which they are, for another copy.
+    pub(crate) fn provided(&self) -> Provided {
+        self.provided.clone()
     }
 
     /// The files that it has written into its folder, as a tree; with a plain copy, the copy.

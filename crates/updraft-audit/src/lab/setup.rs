@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::launch::Network;
 use crate::verdict::Shape;
 
 /// How a program is to be run in a trial.
@@ -21,8 +20,9 @@ pub(crate) struct Setup {
     pub(crate) masked: Vec<PathBuf>,
     /// Files that stand in the place of others: first what is shown, then where.
     pub(crate) shown: Vec<(PathBuf, PathBuf)>,
-    /// What it can reach.
-    pub(crate) network: Network,
+    /// Whether it is in a network of its own where it is noted whom it looks for, whatever
+    /// others are in.
+    pub(crate) watched: bool,
     /// Another name of the machine.
     pub(crate) hostname: Option<String>,
     /// Its file mode creation mask.
@@ -34,8 +34,8 @@ pub(crate) struct Setup {
     pub(crate) copy: Option<PathBuf>,
     /// Who reads what it writes.
     pub(crate) stdout: Stdout,
-    /// Resources that another copy uses already, instead of fresh ones.
-    pub(crate) attached: Vec<super::Attached>,
+    /// What another copy uses already, and its network, instead of fresh ones.
+    pub(crate) provided: Option<super::Provided>,
     /// Its port; `None`: one that nobody has.
     pub(crate) port: Option<u16>,
 }
@@ -59,13 +59,13 @@ impl Setup {
             read_only: false,
             masked: Vec::new(),
             shown: Vec::new(),
-            network: Network::Host,
+            watched: false,
             hostname: None,
             umask: None,
             trace: None,
             copy: None,
             stdout: Stdout::Read,
-            attached: Vec::new(),
+            provided: None,
             port: None,
         }
     }

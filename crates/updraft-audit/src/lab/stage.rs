@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use updraft_engine::CommandPlan;
 
-use super::attached::Attached;
-use super::machine::Feature;
+use super::attached::Provided;
+use super::machine::Means;
+use super::network::NetworkId;
 use super::output::Output;
 use super::own_port;
 use super::ports::Port;
 use super::running::Running;
-use super::ways::Ways;
-use super::{Lab, Setup, Stdout};
-use crate::launch::{Network, Overlay, ReadOnly, Spec};
+use super::{Lab, Network, Setup, Stdout};
+use crate::launch::{Overlay, ReadOnly, Spec};
 use crate::report::Lane;
 use crate::role::VERB;
 use crate::subject::Subject;
@@ -23,6 +23,8 @@ use crate::verdict::Shape;
 
 /// From one attempt to the next where another copy of a program still has its port.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
+/// Asks for names inside of a network, and only once.
+const RESOLVER: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 /// The largest folder that is copied file by file where it cannot be overlaid, in bytes.
 const COPY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -67,6 +69,13 @@ pub(crate) enum Unstartable {
 }
 
 impl Unstartable {
+    /// Whether evidence says of a program that it did not come up.
+    pub(crate) fn is_told_in(evidence: &str) -> bool {
+        ["it ended before it was ready", "it was not ready within"]
+            .iter()
+            .any(|words| evidence.contains(words))
+    }
+
     /// Whether the program says that its port is somebody else's.
     fn port_was_taken(&self) -> bool {
         let (Self::Ended { tail, .. } | Self::NotReady { tail, .. }) = self else { return false };
@@ -82,29 +91,34 @@ impl Lab {
         setup: &Setup,
         within: Duration,
     ) -> Result<Running, Unstartable> {
-        let mut turn = self.0.own_ports.turn(subject).await;
+        let shared = self.shared(setup).await;
+        let mut turn = match shared {
+            Some(network) => self.0.own_ports.turn(subject, network).await,
+            None => None,
+        };
         let until = Instant::now() + within * 2;
         loop {
             let mut running = self.launch(subject, setup).await?;
             let error = match running.ready(within).await {
                 Ok(()) => {
                     let elsewhere = running.listens_elsewhere();
-                    running.keep(turn.or_else(|| self.0.own_ports.found(subject, elsewhere)));
+                    let found = elsewhere.then(|| self.0.own_ports.found(subject, shared));
+                    running.keep(turn.or(found.flatten()));
                     return Ok(running);
                 }
                 Err(error) => error,
             };
             running.end().await;
-            if !error.port_was_taken() {
+            let Some(network) = shared.filter(|_| error.port_was_taken()) else {
                 return Err(error);
-            }
+            };
             if Instant::now() >= until || self.0.own_ports.is_hopeless(subject) {
                 self.0.own_ports.give_up(subject);
                 return Err(Unstartable::Taken);
             }
             // Alone, and as soon as the one before it is gone.
             if turn.is_none() {
-                turn = self.0.own_ports.turn_of(subject).await;
+                turn = self.0.own_ports.turn_of(subject, network).await;
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
@@ -134,41 +148,56 @@ impl Lab {
         subject: &Subject,
         setup: &Setup,
     ) -> Result<Running, Unstartable> {
-        let overlay = Box::pin(self.tiers()).await.without(Feature::Overlay).is_none();
-        self.raw(subject, setup, overlay).await
+        self.raw(subject, setup, self.means().await).await
+    }
+
+    /// The network that a trial has together with others: that of the audit, or one with
+    /// resources that others use too. `None`: one of its own.
+    async fn shared(&self, setup: &Setup) -> Option<NetworkId> {
+        match &setup.provided {
+            Some(provided) => Some(provided.network.id()),
+            None if setup.watched || self.means().await.network => None,
+            None => Some(NetworkId::default()),
+        }
     }
 
     /// What a program needs, fresh and prepared by its release tasks, before it is started: for
-    /// [`Setup::attached`].
-    pub(crate) async fn attach(&self, subject: &Subject) -> Result<Vec<Attached>, Unstartable> {
-        let attached = self.attach_bare(subject).await?;
+    /// [`Setup::provided`].
+    pub(crate) async fn provide(&self, subject: &Subject) -> Result<Provided, Unstartable> {
+        self.provide_in(subject, self.network().await?).await
+    }
+
+    /// The same in a network.
+    pub(crate) async fn provide_in(
+        &self,
+        subject: &Subject,
+        network: Network,
+    ) -> Result<Provided, Unstartable> {
+        let place = self.place()?;
+        let provided = Box::pin(Provided::fresh(self, &place, subject, network)).await?;
         if subject.tasks.iter().any(|task| task.on_release) {
-            let overlay = Box::pin(self.tiers()).await.without(Feature::Overlay).is_none();
-            let setup = Setup { attached: attached.clone(), ..Setup::new(Shape::Child) };
-            let stage = Stage::prepare(self, subject, &setup, overlay).await?;
+            let setup = Setup { provided: Some(provided.clone()), ..Setup::new(Shape::Child) };
+            let stage = Stage::prepare(self, subject, &setup, self.means().await).await?;
             self.release_tasks(&stage, subject).await?;
         }
-        Ok(attached)
+        Ok(provided)
     }
 
     /// The same before any task.
-    pub(crate) async fn attach_bare(
-        &self,
-        subject: &Subject,
-    ) -> Result<Vec<Attached>, Unstartable> {
-        let place = self.place()?;
-        Box::pin(Attached::all(self, &place, subject)).await
+    pub(crate) async fn provide_bare(&self, subject: &Subject) -> Result<Provided, Unstartable> {
+        let (place, network) = (self.place()?, self.network().await?);
+        Box::pin(Provided::fresh(self, &place, subject, network)).await
     }
 
-    /// The same where it is known whether folders can be overlaid.
+    /// The same where it is known what the machine offers.
     pub(super) async fn raw(
         &self,
         subject: &Subject,
         setup: &Setup,
-        overlay: bool,
+        means: Means,
     ) -> Result<Running, Unstartable> {
-        let mut stage = Stage::prepare(self, subject, setup, overlay).await?;
-        if setup.attached.is_empty() {
+        let stage = Stage::prepare(self, subject, setup, means).await?;
+        if setup.provided.as_ref().is_none_or(|provided| provided.is_empty()) {
             self.release_tasks(&stage, subject).await?;
         }
         let began = Instant::now();
@@ -176,9 +205,7 @@ impl Lab {
         let (scope, pipes) = started.map_err(|error| Unstartable::Program(error.to_string()))?;
         let at_once = setup.stdout == Stdout::Read;
         let output = Output::of(pipes.stdout, pipes.stderr, began, at_once);
-        let ways = stage.ways.take();
         let mut running = Running::new(subject, scope, stage, output, began);
-        running.reach_by(ways);
         running.listens_where_it_wants(self.0.own_ports.is_known(subject));
         running.note(Lane::Audit, format!("started `{}`", subject.line()));
         Ok(running)
@@ -197,10 +224,8 @@ pub(super) struct Stage {
     pub(super) place: PathBuf,
     pub(super) spec: Spec,
     pub(super) port: Port,
-    pub(super) attached: Vec<Attached>,
+    pub(super) provided: Provided,
     pub(super) environment: BTreeMap<String, String>,
-    /// How it is reached where it has a network of its own.
-    pub(super) ways: Option<Ways>,
 }
 
 impl Stage {
@@ -208,31 +233,36 @@ impl Stage {
         lab: &Lab,
         subject: &Subject,
         setup: &Setup,
-        overlay: bool,
+        means: Means,
     ) -> Result<Self, Unstartable> {
         let place = lab.place()?;
-        let attached = if setup.attached.is_empty() {
-            Box::pin(Attached::all(lab, &place, subject)).await?
-        } else {
-            setup.attached.clone()
+        let provided = match &setup.provided {
+            Some(provided) => provided.clone(),
+            None => {
+                let log = setup.watched.then(|| place.join("sought.jsonl"));
+                let network = if log.is_some() || means.network {
+                    lab.enclosure(log.as_deref()).await?
+                } else {
+                    Network::default()
+                };
+                Box::pin(Provided::fresh(lab, &place, subject, network)).await?
+            }
         };
         let port = match setup.port {
             Some(number) => Port::take_again(number).await,
             None => Port::any(),
         };
         let port = port.ok_or(Unstartable::NoPort)?;
-        let overlay = overlay && !lab.holds(&subject.folder);
+        let overlay = means.overlay && !lab.holds(&subject.folder);
         let copy = Copy::make(&place, subject, setup, overlay, &lab.0.root)?;
-        let ways = match setup.network {
-            Network::None => Some(Ways::open(&place, &attached).await?),
-            Network::Host => None,
-        };
         let mut spec = spec(&place, subject, setup, &copy);
-        spec.ways = ways.as_ref().map(|ways| ways.told.clone());
+        let resolver = place.join("resolv.conf");
+        fs::write(&resolver, RESOLVER)?;
+        spec.network = provided.network.joined(resolver);
         let temporary = place.join("tmp");
         fs::create_dir_all(&temporary)?;
-        let environment = environment(subject, setup, &attached, port.number, &temporary);
-        Ok(Self { place, spec, port, attached, environment, ways })
+        let environment = environment(subject, setup, &provided, port.number, &temporary);
+        Ok(Self { place, spec, port, provided, environment })
     }
 
     /// How the trial is called among the scopes.
@@ -333,11 +363,10 @@ fn spec(place: &Path, subject: &Subject, setup: &Setup, copy: &Copy) -> Spec {
         read_only: setup.read_only.then_some(ReadOnly { writable }),
         masked: setup.masked.clone(),
         shown: setup.shown.clone(),
-        network: setup.network,
+        network: None,
         hostname: setup.hostname.clone(),
         umask: setup.umask,
         trace: setup.trace.clone(),
-        ways: None,
         status: place.join("status.json"),
     }
 }
@@ -345,13 +374,13 @@ fn spec(place: &Path, subject: &Subject, setup: &Setup, copy: &Copy) -> Spec {
 fn environment(
     subject: &Subject,
     setup: &Setup,
-    attached: &[Attached],
+    provided: &Provided,
     port: u16,
     temporary: &Path,
 ) -> BTreeMap<String, String> {
     let mut variables = setup.only.clone().unwrap_or_else(|| subject.environment.clone());
     variables.insert("TMPDIR".to_owned(), temporary.to_string_lossy().into_owned());
-    for one in attached {
+    for one in provided.iter() {
         variables.extend(one.variables.iter().map(|name| (name.clone(), one.url.clone())));
     }
     variables.insert(subject.port_variable.clone(), port.to_string());

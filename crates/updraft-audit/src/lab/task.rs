@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 
 use updraft_engine::Exit;
 
-use super::machine::Feature;
 use super::output::Output;
 use super::running::Ended;
 use super::stage::{Stage, Unstartable};
 use super::{Lab, Setup};
-use crate::launch::Network;
 use crate::subject::{AdminTask, Subject};
 
 /// How long a task may take that says nothing of it.
@@ -35,8 +33,7 @@ impl Lab {
         setup: &Setup,
         task: &AdminTask,
     ) -> Result<Done, Unstartable> {
-        let overlay = Box::pin(self.tiers()).await.without(Feature::Overlay).is_none();
-        let stage = Stage::prepare(self, subject, setup, overlay).await?;
+        let stage = Stage::prepare(self, subject, setup, self.means().await).await?;
         self.run_task(&stage, task).await
     }
 
@@ -64,8 +61,7 @@ impl Lab {
         spec.argv.clone_from(&task.argv);
         spec.shape = crate::verdict::Shape::Child;
         // The program is judged, and not its task.
-        spec.network = Network::Host;
-        (spec.ways, spec.trace) = (None, None);
+        spec.trace = None;
         spec.status = stage.place.join(format!("{}.status.json", task.name));
         let label = format!("{}.{}", stage.label(), task.name);
         let mut command = stage.command_of(self, &spec)?;

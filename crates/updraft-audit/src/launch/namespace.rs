@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, mount, mount_bind, mount_bind_recursive, mount_change,
@@ -19,7 +19,7 @@ use rustix::thread::{
     set_capabilities,
 };
 
-use super::{Network, Overlay, ReadOnly, Spec, Ways};
+use super::{Joined, Overlay, ReadOnly, Spec};
 use crate::verdict::Shape;
 
 /// Makes the namespaces and mounts that a spec asks for.
@@ -29,14 +29,19 @@ pub(super) fn prepare(spec: &Spec) -> io::Result<()> {
         return Ok(());
     }
     let root = getuid().is_root();
-    if !root {
-        own_user()?;
+    match &spec.network {
+        Some(network) => join(network, root)?,
+        None if !root => own_user()?,
+        None => {}
     }
     unshare(flags)?;
     // Nothing that is mounted here is seen outside.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     if let Some(overlay) = &spec.overlay {
         copy_at_its_place(overlay, root)?;
+    }
+    if let Some(network) = &spec.network {
+        keep_names_inside(network, &spec.status)?;
     }
     for path in &spec.masked {
         mask(path, &spec.status)?;
@@ -50,24 +55,39 @@ pub(super) fn prepare(spec: &Spec) -> io::Result<()> {
     if let Some(name) = &spec.hostname {
         rustix::system::sethostname(name.as_bytes())?;
     }
-    if spec.network == Network::None {
-        super::network::raise_loopback()?;
-        if let Some(ways) = &spec.ways {
-            enclose(ways)?;
-        }
-    }
     if spec.shape == Shape::Pid1 && !root {
         keep_mounting()?;
     }
     Ok(())
 }
 
-/// Every address is its own, so that whoever is looked for is noted and refuses at once.
-fn enclose(ways: &Ways) -> io::Result<()> {
-    super::network::own_all_addresses()?;
+/// Goes into a network, and as anybody into the user namespace that it belongs to.
+fn join(network: &Joined, root: bool) -> io::Result<()> {
+    let open = |name: &str| fs::File::open(network.namespaces.join(name));
+    let (user, net) = (open("user")?, open("net")?);
+    if !root {
+        setns(user, CloneFlags::CLONE_NEWUSER)?;
+    }
+    Ok(setns(net, CloneFlags::CLONE_NEWNET)?)
+}
+
+/// Those who look up names for others live outside (`nss-resolve(8)`, `nscd(8)`).
+const NAME_SERVICES: [&str; 3] =
+    ["/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/var/run/nscd/socket"];
+
+/// Lets names be asked for inside of the network and nowhere else.
+fn keep_names_inside(network: &Joined, status: &Path) -> io::Result<()> {
     let resolver = Path::new("/etc/resolv.conf");
     // Without such a file the server on loopback is asked (`resolv.conf(5)`).
-    if resolver.exists() { Ok(mount_bind(&ways.resolver, resolver)?) } else { Ok(()) }
+    if resolver.exists() {
+        mount_bind(&network.resolver, resolver)?;
+    }
+    for service in NAME_SERVICES.map(Path::new) {
+        if service.exists() {
+            mask(service, status)?;
+        }
+    }
+    Ok(())
 }
 
 fn flags(spec: &Spec) -> CloneFlags {
@@ -78,8 +98,8 @@ fn flags(spec: &Spec) -> CloneFlags {
     if spec.shape == Shape::Pid1 {
         flags |= CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
     }
-    if spec.network == Network::None {
-        flags |= CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    if spec.network.is_some() {
+        flags |= CloneFlags::CLONE_NEWNS;
     }
     if spec.hostname.is_some() {
         flags |= CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS;
@@ -89,7 +109,7 @@ fn flags(spec: &Spec) -> CloneFlags {
 
 /// A user namespace in which this user is who it is outside, with every capability until the
 /// program begins.
-fn own_user() -> io::Result<()> {
+pub(super) fn own_user() -> io::Result<()> {
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
     unshare(CloneFlags::CLONE_NEWUSER)?;
     fs::write("/proc/self/setgroups", "deny")?;

@@ -1,6 +1,5 @@
 //! What a launcher is told, and what it tells.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,14 +25,12 @@ pub(crate) struct Spec {
     pub(crate) masked: Vec<PathBuf>,
     /// Files that stand in the place of others: first what is shown, then where.
     pub(crate) shown: Vec<(PathBuf, PathBuf)>,
-    /// What it can reach.
-    pub(crate) network: Network,
+    /// The network it is in; `None`: that of the audit.
+    pub(crate) network: Option<Joined>,
     /// Another name of the machine.
     pub(crate) hostname: Option<String>,
     /// Its file mode creation mask.
     pub(crate) umask: Option<u32>,
-    /// What leads into a network of its own and out of it; as a child only.
-    pub(crate) ways: Option<Ways>,
     /// Where every executable is noted that it runs, as lines of JSON; `None`: it is not
     /// traced. As a child only.
     pub(crate) trace: Option<PathBuf>,
@@ -44,7 +41,7 @@ pub(crate) struct Spec {
 impl Spec {
     /// Whether the launcher stays beside the program instead of becoming it.
     pub(crate) fn stays_beside(&self) -> bool {
-        self.shape == Shape::Pid1 || self.trace.is_some() || self.ways.is_some()
+        self.shape == Shape::Pid1 || self.trace.is_some()
     }
 }
 
@@ -66,28 +63,13 @@ pub(crate) struct ReadOnly {
     pub(crate) writable: Vec<PathBuf>,
 }
 
-/// What a program can reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Network {
-    /// What the audit can reach.
-    #[default]
-    Host,
-    /// Its own loopback interface and nothing else.
-    None,
-}
-
-/// What leads into a network of a program's own and out of it.
+/// A network that somebody holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ways {
-    /// A Unix socket of the launcher. The first line says which address inside is meant.
-    pub(crate) into: PathBuf,
-    /// Ports on loopback inside that lead to Unix sockets of the audit.
-    pub(crate) out: BTreeMap<u16, PathBuf>,
+pub(crate) struct Joined {
+    /// The namespaces of a thread that is in it (`/proc/PID/task/TID/ns`).
+    pub(crate) namespaces: PathBuf,
     /// What stands at the place of `/etc/resolv.conf`.
     pub(crate) resolver: PathBuf,
-    /// Where it is noted what the program looks for, as lines of JSON.
-    pub(crate) log: PathBuf,
 }
 
 /// What became of a program.

@@ -7,7 +7,7 @@ use updraft_system::{Resource, ResourceKind};
 use super::{Bench, Control, Dynamic, Looking};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
-use crate::lab::{Attached, Done, Ended, Setup};
+use crate::lab::{Attached, Done, Ended, Provided, Setup};
 use crate::seen::Seen;
 use crate::subject::{AdminTask, Dependency, DependencyKind, Subject};
 use crate::verdict::{Shape, Verdict};
@@ -158,12 +158,12 @@ async fn fail(bench: Bench) -> Seen {
 
 /// `None`: it uses nothing that can be taken away.
 async fn without_resources(bench: &Bench, task: &AdminTask) -> Result<Option<Done>, Seen> {
-    let attached = attach(bench).await?;
-    let done = run(bench, task, &attached).await?;
+    let provided = provide(bench).await?;
+    let done = run(bench, task, &provided).await?;
     if done.ended != Some(Ended::Code(0)) {
         return Err(Seen::unknown(did_not_succeed(task, &done)));
     }
-    let wires: Vec<_> = attached.iter().filter_map(Attached::instrument).collect();
+    let wires: Vec<_> = provided.iter().filter_map(Attached::instrument).collect();
     let used: Vec<_> = wires.iter().filter(|wire| wire.counts().messages_to_server > 0).collect();
     if used.is_empty() {
         return Ok(None);
@@ -175,24 +175,24 @@ async fn without_resources(bench: &Bench, task: &AdminTask) -> Result<Option<Don
             manner: Manner::Reset,
         });
     }
-    run(bench, task, &attached).await.map(Some)
+    run(bench, task, &provided).await.map(Some)
 }
 
 async fn again(bench: Bench) -> Seen {
-    let attached = match attach(&bench).await {
-        Ok(attached) => attached,
+    let provided = match provide(&bench).await {
+        Ok(provided) => provided,
         Err(seen) => return seen,
     };
     let tasks: Vec<_> = bench.subject.tasks.iter().filter(|task| task.on_release).collect();
     for task in &tasks {
-        match run(&bench, task, &attached).await {
+        match run(&bench, task, &provided).await {
             Ok(done) if done.ended == Some(Ended::Code(0)) => {}
             Ok(done) => return Seen::unknown(did_not_succeed(task, &done)),
             Err(seen) => return seen,
         }
     }
     for task in &tasks {
-        match run(&bench, task, &attached).await {
+        match run(&bench, task, &provided).await {
             Ok(done) if done.ended == Some(Ended::Code(0)) => {}
             Ok(done) => {
                 let last = done.tail.last().cloned().unwrap_or_default();
@@ -209,13 +209,13 @@ async fn again(bench: Bench) -> Seen {
     Seen::pass(format!("{} ends with 0, and with 0 again on the same resources", names.join(", ")))
 }
 
-async fn attach(bench: &Bench) -> Result<Vec<Attached>, Seen> {
-    let attached = bench.lab.attach_bare(&bench.subject).await;
-    attached.map_err(|error| Seen::unknown(error.to_string()))
+async fn provide(bench: &Bench) -> Result<Provided, Seen> {
+    let provided = bench.lab.provide_bare(&bench.subject).await;
+    provided.map_err(|error| Seen::unknown(error.to_string()))
 }
 
-async fn run(bench: &Bench, task: &AdminTask, attached: &[Attached]) -> Result<Done, Seen> {
-    let setup = Setup { attached: attached.to_vec(), ..Setup::new(Shape::Child) };
+async fn run(bench: &Bench, task: &AdminTask, provided: &Provided) -> Result<Done, Seen> {
+    let setup = Setup { provided: Some(provided.clone()), ..Setup::new(Shape::Child) };
     let done = bench.lab.task(&bench.subject, &setup, task).await;
     done.map_err(|error| Seen::unknown(error.to_string()))
 }

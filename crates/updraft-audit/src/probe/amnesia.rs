@@ -58,9 +58,9 @@ pub(super) async fn whole(bench: &Bench) -> Result<(), Seen> {
 
 /// How the journey went on after the program was started again.
 async fn halves(bench: &Bench) -> Result<(Result<(), Broken>, Vec<Moment>), Seen> {
-    let attached = bench.lab.attach(&bench.subject).await;
-    let attached = attached.map_err(|error| Seen::unknown(unready(&error)))?;
-    let setup = Setup { attached, ..Setup::new(bench.shape) };
+    let provided = bench.lab.provide(&bench.subject).await;
+    let provided = provided.map_err(|error| Seen::unknown(unready(&error)))?;
+    let setup = Setup { provided: Some(provided), ..Setup::new(bench.shape) };
     let steps = &bench.subject.journey;
     let split = first_read_after_write(steps).unwrap_or(steps.len());
     let (written, read) = steps.split_at(split);

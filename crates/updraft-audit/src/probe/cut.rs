@@ -89,7 +89,7 @@ async fn cut_under_load(
         patience: Patience::For(HOLD),
     });
     let (address, within) = (running.address(), request_limit(bench));
-    let load = futures_util::future::join_all((0..LOAD).map(|_| visit.pay(address, within)));
+    let load = futures_util::future::join_all((0..LOAD).map(|_| visit.pay(&address, within)));
     let open = async {
         drop(tokio::time::timeout(HOLD / 2, instrument.until_held(1)).await);
         let open = instrument.counts().connections_open;

@@ -7,7 +7,7 @@ use super::{Bench, Control, Dynamic, Looking, always, unready};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
 use crate::lab::{Feature, Setup, Unstartable};
-use crate::launch::{Network, Sought};
+use crate::launch::Sought;
 use crate::report::Lane;
 use crate::seen::Seen;
 use crate::subject::{Dependency, DependencyKind, Subject};
@@ -38,7 +38,7 @@ pub(super) fn peer(subject: &mut Subject) {
 const LATER: Duration = Duration::from_secs(1);
 
 async fn look(bench: Bench) -> Seen {
-    let setup = Setup { network: Network::None, ..Setup::new(Shape::Child) };
+    let setup = Setup { watched: true, ..Setup::new(Shape::Child) };
     let mut running = match bench.lab.launch(&bench.subject, &setup).await {
         Ok(running) => running,
         Err(error) => return Seen::unknown(unready(&error)),
@@ -58,8 +58,9 @@ async fn look(bench: Bench) -> Seen {
     }
     let timeline = running.end().await;
     let (declared, undeclared) = divided(&sought, &bench.subject);
-    // Only who comes up otherwise is down for want of a network.
-    if down.is_some() {
+    // Only who comes up otherwise is down for want of a network; and to try that is egress.
+    let tried = down.is_none() || bench.lab.allows_egress();
+    if down.is_some() && tried {
         match bench.start().await {
             Ok(running) => {
                 let took = running.elapsed();
@@ -76,7 +77,7 @@ async fn look(bench: Bench) -> Seen {
             Err(seen) => return seen,
         }
     }
-    let mut seen = verdict(down.as_deref(), &declared, &undeclared);
+    let mut seen = verdict(down.as_deref(), tried, &declared, &undeclared);
     if seen.verdict != Verdict::Pass {
         let again = pasted(&bench, seen.verdict);
         seen = seen.reproduced_by(again);
@@ -99,13 +100,18 @@ fn pasted(bench: &Bench, verdict: Verdict) -> String {
     format!("unshare --map-root-user --net sh -c {}", shell_words::quote(&inside))
 }
 
-fn verdict(down: Option<&str>, declared: &[String], undeclared: &[String]) -> Seen {
+/// `tried`: whether it comes up where it has a network.
+fn verdict(down: Option<&str>, tried: bool, declared: &[String], undeclared: &[String]) -> Seen {
     let all = undeclared.join(", ");
     let seen = match (down, undeclared.is_empty()) {
         (None, true) => {
             Seen::pass("with no network but what it has declared it runs and looks for nobody")
         }
         (None, false) => Seen::warn(format!("it looks for what it has not declared: {all}")),
+        (Some(why), false) if !tried => Seen::unknown(format!(
+            "it looks for what it has not declared, {all}, and does not start without; whether it \
+             starts with it is tried by --allow-egress only: {why}"
+        )),
         (Some(why), false) => Seen::fail(format!(
             "it looks for what it has not declared, {all}, and does not start without: {why}"
         )),
@@ -163,12 +169,16 @@ mod tests {
     #[test]
     fn only_who_looks_for_the_undeclared_and_does_not_start_without_it_fails() {
         let (none, some) = (Vec::new(), vec!["a.example".to_owned()]);
-        assert_eq!(verdict(None, &none, &none).verdict, Verdict::Pass);
-        assert_eq!(verdict(None, &some, &none).verdict, Verdict::Pass);
-        assert_eq!(verdict(None, &none, &some).verdict, Verdict::Warn);
-        assert_eq!(verdict(Some("x"), &none, &some).verdict, Verdict::Fail);
-        assert_eq!(verdict(Some("x"), &some, &none).verdict, Verdict::Unknown);
-        assert_eq!(verdict(Some("x"), &none, &none).verdict, Verdict::Unknown);
+        let verdict = |down, tried, declared, undeclared| {
+            super::verdict(down, tried, declared, undeclared).verdict
+        };
+        assert_eq!(verdict(None, true, &none, &none), Verdict::Pass);
+        assert_eq!(verdict(None, true, &some, &none), Verdict::Pass);
+        assert_eq!(verdict(None, true, &none, &some), Verdict::Warn);
+        assert_eq!(verdict(Some("x"), true, &none, &some), Verdict::Fail);
+        assert_eq!(verdict(Some("x"), false, &none, &some), Verdict::Unknown);
+        assert_eq!(verdict(Some("x"), true, &some, &none), Verdict::Unknown);
+        assert_eq!(verdict(Some("x"), true, &none, &none), Verdict::Unknown);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! `VII.extra`: nothing listens that was not asked for, above all no debugger.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::{Bench, Control, Dynamic, Looking, always};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
+use crate::lab::Address;
 use crate::seen::Seen;
 
 pub(super) const EXTRA: Dynamic = Dynamic {
@@ -54,11 +54,12 @@ async fn look(bench: Bench) -> Seen {
         Ok(running) => running,
         Err(seen) => return seen,
     };
-    let (own, given) = (running.address().port(), running.port());
+    let address = running.address();
+    let (own, given) = (address.port(), running.port());
     let mut extra: Vec<_> = running.listening().iter().map(|it| it.address).collect();
     extra.retain(|it| it.port() != own && it.port() != given);
     let within = bench.limit(HANDSHAKE);
-    let asked = extra.iter().map(|address| debugger(*address, within));
+    let asked = extra.iter().map(|at| debugger(address.at(*at).reached(), within));
     let found = futures_util::future::join_all(asked).await;
     let listening: Vec<_> = extra.into_iter().zip(found).collect();
     let mut seen = verdict(&listening);
@@ -89,18 +90,12 @@ fn verdict(listening: &[(SocketAddr, Option<&'static str>)]) -> Seen {
 }
 
 /// Which debugger answers at an address.
-async fn debugger(address: SocketAddr, within: Duration) -> Option<&'static str> {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, address.port());
+async fn debugger(address: Address, within: Duration) -> Option<&'static str> {
     for debugger in DEBUGGERS {
         // Who says nothing in time is not this one.
-        let said = tokio::time::timeout(within, answer(address, debugger)).await;
+        let said = tokio::time::timeout(within, answer(&address, debugger)).await;
         if said.is_ok_and(|said| said) {
-            let echo = tokio::time::timeout(within, answer(address, &NOBODY)).await;
+            let echo = tokio::time::timeout(within, answer(&address, &NOBODY)).await;
             return (!echo.is_ok_and(|echo| echo)).then_some(debugger.name);
         }
     }
@@ -116,8 +111,8 @@ impl Debugger {
     }
 }
 
-async fn answer(address: SocketAddr, debugger: &Debugger) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address).await else { return false };
+async fn answer(address: &Address, debugger: &Debugger) -> bool {
+    let Ok(mut stream) = address.connect(|_| Ok(())).await else { return false };
     if stream.write_all(debugger.asks).await.is_err() {
         return false;
     }
@@ -134,6 +129,8 @@ async fn answer(address: SocketAddr, debugger: &Debugger) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::verdict::Verdict;
 
@@ -156,7 +153,7 @@ mod tests {
                 drop(stream.write_all(&reply(&greeting[..count])).await);
             }
         });
-        let found = debugger(address, Duration::from_millis(200)).await;
+        let found = debugger(address.into(), Duration::from_millis(200)).await;
         serving.abort();
         found
     }

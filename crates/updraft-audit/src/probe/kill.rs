@@ -175,7 +175,7 @@ async fn restart(bench: &Bench, running: Running) -> (Result<Running, Unstartabl
     let setup = Setup {
         port: Some(running.port()),
         copy: Some(copy),
-        attached: running.attached().to_vec(),
+        provided: Some(running.provided()),
         ..Setup::new(bench.shape)
     };
     let moments = running.end().await;

@@ -42,12 +42,12 @@ pub(super) const LATE: Dynamic = Dynamic {
 };
 
 async fn look(bench: Bench) -> Seen {
-    let attached = match bench.lab.attach(&bench.subject).await {
-        Ok(attached) => attached,
+    let provided = match bench.lab.provide(&bench.subject).await {
+        Ok(provided) => provided,
         Err(error) => return Seen::unknown(unready(&error)),
     };
-    let instruments = resources(&attached);
-    if instruments.is_empty() && attached.iter().any(|one| one.is_peer) {
+    let instruments = resources(&provided);
+    if instruments.is_empty() && provided.iter().any(|one| one.is_peer) {
         // To be unready because a neighbour is would take down one after the other.
         return Seen::not_applicable("it needs other services only, and says itself how it is");
     }
@@ -61,7 +61,7 @@ async fn look(bench: Bench) -> Seen {
             manner: Manner::Reset,
         });
     }
-    let setup = Setup { attached, ..Setup::new(bench.shape) };
+    let setup = Setup { provided: Some(provided), ..Setup::new(bench.shape) };
     let mut running = match bench.lab.launch(&bench.subject, &setup).await {
         Ok(running) => running,
         Err(error) => return Seen::unknown(unready(&error)),

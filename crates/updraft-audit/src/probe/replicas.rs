@@ -41,11 +41,12 @@ fn applies(subject: &Subject) -> Result<(), Seen> {
 }
 
 async fn look(bench: Bench) -> Seen {
-    let attached = match bench.lab.attach(&bench.subject).await {
-        Ok(attached) => attached,
+    // Also where they need nothing: copies of one machine are in one network.
+    let provided = match bench.lab.provide(&bench.subject).await {
+        Ok(provided) => provided,
         Err(error) => return Seen::unknown(unready(&error)),
     };
-    let setup = Setup { attached, ..Setup::new(bench.shape) };
+    let setup = Setup { provided: Some(provided), ..Setup::new(bench.shape) };
     // One alone has to work, and may prepare the resources: what is started twice on an empty
     // database may lose a race that a release does not have.
     let first = match bench.start_with(&setup).await {

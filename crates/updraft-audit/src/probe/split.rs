@@ -1,7 +1,6 @@
 //! `H.split`: readiness and liveness are two questions: without what it needs a program takes no
 //! requests, and starting it again would not help.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use updraft_mesh::instrument::{Manner, Setting, Target, When};
@@ -10,8 +9,8 @@ use super::egress::peer;
 use super::{Bench, Control, Dynamic, Looking};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
-use crate::lab::Running;
 use crate::lab::client::Request;
+use crate::lab::{Address, Running};
 use crate::report::Lane;
 use crate::seen::Seen;
 use crate::subject::{Serves, Subject};
@@ -75,7 +74,7 @@ async fn look(bench: Bench) -> Seen {
 }
 
 async fn judge(bench: &Bench, running: &Running) -> Seen {
-    let Some((live, ready)) = paths(bench, running.address()).await else {
+    let Some((live, ready)) = paths(bench, &running.address()).await else {
         return Seen::info(
             "it has no paths of its own for liveness and readiness, as far as they are declared \
              or commonly called",
@@ -109,12 +108,12 @@ async fn judge(bench: &Bench, running: &Running) -> Seen {
     let until = Instant::now() + bench.limit(DROPS_WITHIN).min(DROPS_WITHIN_MAX);
     let mut told = Told { ready_dropped: false, live_dropped: false };
     while Instant::now() < until && !told.ready_dropped && !told.live_dropped {
-        told.live_dropped = !is_yes(bench, running.address(), &live).await;
-        told.ready_dropped = !is_yes(bench, running.address(), &ready).await;
+        told.live_dropped = !is_yes(bench, &running.address(), &live).await;
+        told.ready_dropped = !is_yes(bench, &running.address(), &ready).await;
         tokio::time::sleep(ASK_EVERY).await;
     }
     // Liveness may follow readiness.
-    told.live_dropped |= !is_yes(bench, running.address(), &live).await;
+    told.live_dropped |= !is_yes(bench, &running.address(), &live).await;
     verdict(told, &live, &ready)
 }
 
@@ -139,7 +138,7 @@ fn verdict(told: Told, live: &str, ready: &str) -> Seen {
 }
 
 /// Its paths for liveness and readiness.
-async fn paths(bench: &Bench, address: SocketAddr) -> Option<(String, String)> {
+async fn paths(bench: &Bench, address: &Address) -> Option<(String, String)> {
     let subject = &bench.subject;
     if let (Some(live), Some(ready)) = (&subject.live, &subject.ready) {
         return Some((live.clone(), ready.clone()));
@@ -155,7 +154,7 @@ async fn paths(bench: &Bench, address: SocketAddr) -> Option<(String, String)> {
     None
 }
 
-async fn is_yes(bench: &Bench, address: SocketAddr, target: &str) -> bool {
+async fn is_yes(bench: &Bench, address: &Address, target: &str) -> bool {
     let asked = Request::get(target).send(address, bench.limit(ANSWER)).await;
     asked.is_ok_and(|answer| answer.is_success())
 }

@@ -78,7 +78,7 @@ async fn one(bench: &Bench, running: &Running, attached: &Attached) -> Seen {
     let address = running.address();
     // Where requests wait for each other, the first to end tells how long one takes.
     let load = (0..LOAD).map(|_| async {
-        drop(visit.pay(address, PATIENCE).await);
+        drop(visit.pay(&address, PATIENCE).await);
         began.elapsed()
     });
     let load = futures_util::future::join_all(load);

@@ -11,7 +11,7 @@ use super::{Bench, Control, Dynamic, Looking, unready};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
 use crate::control::site::MEMORY;
-use crate::lab::{Attached, Setup};
+use crate::lab::{Attached, Provided, Setup};
 use crate::report::{Lane, Moment};
 use crate::seen::Seen;
 use crate::subject::Subject;
@@ -36,8 +36,13 @@ fn with_memory(subject: &mut Subject) {
 }
 
 async fn look(bench: Bench) -> Seen {
-    let attach = || bench.lab.attach(&bench.subject);
-    let (first, second) = match tokio::try_join!(attach(), attach()) {
+    // In one network: who goes on to the first address has to reach it.
+    let network = match bench.lab.network().await {
+        Ok(network) => network,
+        Err(error) => return Seen::unknown(unready(&error)),
+    };
+    let provide = || bench.lab.provide_in(&bench.subject, network.clone());
+    let (first, second) = match tokio::try_join!(provide(), provide()) {
         Ok(both) => both,
         Err(error) => return Seen::unknown(unready(&error)),
     };
@@ -76,10 +81,10 @@ fn totals(all: &[Attached]) -> Vec<Option<u64>> {
 /// Runs it with these and asks it everything that is known. Gives back where its files are.
 async fn used(
     bench: &Bench,
-    attached: &[Attached],
+    provided: &Provided,
     copy: Option<PathBuf>,
 ) -> Result<(PathBuf, Vec<Moment>), Seen> {
-    let setup = Setup { attached: attached.to_vec(), copy, ..Setup::new(bench.shape) };
+    let setup = Setup { provided: Some(provided.clone()), copy, ..Setup::new(bench.shape) };
     let running = bench.start_with(&setup).await?;
     running.note(Lane::Resource, "what it needs is at other addresses than for any other run");
     for visit in candidates(&bench.subject) {

@@ -80,9 +80,9 @@ type Walked = (Result<Vec<Told>, Broken>, Vec<Moment>);
 
 /// The journey on so many copies in turn.
 async fn walk(bench: &Bench, copies: usize) -> Result<Walked, Seen> {
-    let attached = bench.lab.attach(&bench.subject).await;
-    let attached = attached.map_err(|error| Seen::unknown(unready(&error)))?;
-    let setup = Setup { attached, ..Setup::new(bench.shape) };
+    let provided = bench.lab.provide(&bench.subject).await;
+    let provided = provided.map_err(|error| Seen::unknown(unready(&error)))?;
+    let setup = Setup { provided: Some(provided), ..Setup::new(bench.shape) };
     let mut all = Vec::new();
     // One after the other: whether they can start at the same time is another question.
     for _ in 0..copies {

@@ -1,7 +1,6 @@
 //! What is asked of a program to see whether it works: its journey, or what can be found
 //! without one; which resources that touches; and how a finding is shown again.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use updraft_mesh::instrument::Instrument;
@@ -12,7 +11,7 @@ use crate::catalogue::ProbeId;
 use crate::control::site::RESOURCE;
 use crate::journey::Client;
 use crate::lab::client::Request;
-use crate::lab::{Attached, Running};
+use crate::lab::{Address, Attached, Running};
 use crate::seen::Seen;
 use crate::subject::steps::journey_to_json;
 use crate::subject::{Ask, Dependency, DependencyKind, Serves, Step, Subject};
@@ -43,7 +42,12 @@ pub(super) enum Visit {
 
 impl Visit {
     /// Pays it; the error says what went wrong.
-    pub(super) async fn pay(&self, address: SocketAddr, within: Duration) -> Result<(), String> {
+    pub(super) async fn pay(
+        &self,
+        address: impl Into<Address>,
+        within: Duration,
+    ) -> Result<(), String> {
+        let address = address.into();
         match self {
             Self::Journey(steps) => {
                 let walked = Client::new(within).walk(steps, &[address]).await;

@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, args: CheckArgs) -> Outcome {
     let baseline = args.baseline.as_deref().map(read_earlier).transpose()?;
     let selected = Selected::find(global, &args)?;
     let without = args.without();
-    let audit = Audit::open(&without).await.map_err(|error| no_lab(&error))?;
+    let audit = Audit::open(&without, args.allow_egress).await.map_err(|error| no_lab(&error))?;
     let outcome = within(&audit, global, &args, selected, baseline).await;
     audit.close().await;
     outcome

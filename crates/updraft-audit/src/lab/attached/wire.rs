@@ -1,13 +1,14 @@
 //! The wire between a program and what it needs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use updraft_mesh::instrument::Instrument;
 use updraft_mesh::instrument::stream::{Protocol, RelayLimits, relay};
 use updraft_system::Name;
+
+use crate::lab::{Address, Network};
 
 /// A port that leads to a server through an instrument. Dropped, it is closed with all its
 /// connections.
@@ -19,13 +20,14 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// A wire to a server.
+    /// A wire in a network, to a server that may be in another one.
     pub(super) async fn open(
         name: &Name,
-        to: SocketAddr,
+        network: &Network,
+        to: Address,
         protocol: Protocol,
     ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = network.listen().await?;
         let port = listener.local_addr()?.port();
         let instrument = Instrument::new(name.as_str());
         instrument.count(true);
@@ -53,7 +55,7 @@ impl Drop for Wire {
 async fn accept(
     listener: TcpListener,
     instrument: Arc<Instrument>,
-    to: SocketAddr,
+    to: Address,
     protocol: Protocol,
 ) {
     // Dropped with the task that accepts, and its connections with it.
@@ -63,9 +65,9 @@ async fn accept(
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
                 let connection = instrument.open();
-                let to = connection.destination(to);
+                let to = to.at(connection.destination(to.socket()));
                 connections.spawn(async move {
-                    let Ok(server) = TcpStream::connect(to).await else { return };
+                    let Ok(server) = to.connect(|_| Ok(())).await else { return };
                     // How it ends is seen by both ends and counted by the instrument.
                     let limits = RelayLimits::default();
                     drop(relay(client, server, protocol, &connection, limits).await);

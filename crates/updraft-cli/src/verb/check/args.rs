@@ -24,8 +24,8 @@ Examples:
   updraft check --only IX.drain --slow 'GET /reports' -- ./server
   updraft check --need DATABASE_URL=postgres -- gunicorn app:app
 
-The program is run many times in copies of its folder, with throw-away resources, and gets
-what a platform does to it. What could not be seen is `unknown`, never a pass; `updraft explain
+The program is run many times in copies of its folder, with throw-away resources and without
+any other network, and gets what a platform does to it. What could not be seen is `unknown`, never a pass; `updraft explain
 ID` tells about a probe. Exit codes: 0 nothing failed, 1 something did, 2 the command line or
 the manifest is wrong, 3 something is unknown and --strict was given, 4 this machine lacks
 something.")]
@@ -63,6 +63,9 @@ pub(crate) struct CheckArgs {
     /// As what the program runs: child of a supervisor, first process of a container
     #[arg(long, value_name = "SHAPE", default_value = "both")]
     pub(super) shape: ShapeChoice,
+    /// Let programs reach what this machine reaches, and not only what they are given
+    #[arg(long)]
+    pub(super) allow_egress: bool,
     /// Do without something, as on a machine that does not have it
     #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
     pub(super) without: Vec<FeatureName>,
