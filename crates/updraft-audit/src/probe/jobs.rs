@@ -16,7 +16,7 @@ use super::{Bench, Control, Dynamic, Looking, unready};
 use crate::catalogue::ProbeId;
 use crate::control::{self, Behaviour};
 use crate::journey::{Client, first_read_after_write};
-use crate::lab::{Running, Setup};
+use crate::lab::{Address, Running, Setup};
 use crate::report::{Lane, Moment};
 use crate::seen::Seen;
 use crate::subject::{Ask, Dependency, DependencyKind, Jobs, Serves, Step, Subject};
@@ -188,8 +188,8 @@ fn as_number(count: usize) -> f64 {
 impl<'a> Yard<'a> {
     async fn open(bench: &'a Bench, jobs: &'a Jobs) -> Result<Self, Seen> {
         let unable = |error| Seen::unknown(unready(&error));
-        let attached = bench.lab.attach(&bench.subject).await.map_err(unable)?;
-        let setup = Setup { attached, ..Setup::new(bench.shape) };
+        let provided = bench.lab.provide(&bench.subject).await.map_err(unable)?;
+        let setup = Setup { provided: Some(provided), ..Setup::new(bench.shape) };
         let web = bench.lab.start(&jobs.web, &setup, bench.patience()).await.map_err(unable)?;
         let usual = FIRST_WITHIN;
         let mut yard = Self { bench, jobs, web, workers: Vec::new(), usual };
@@ -263,7 +263,7 @@ impl<'a> Yard<'a> {
         let (write, to) = (self.split().0, self.web.address());
         let within = self.bench.limit(QUESTION);
         for _ in 0..JOBS_AT_ONCE {
-            asking.spawn(enqueue(write.to_vec(), to, within));
+            asking.spawn(enqueue(write.to_vec(), to.clone(), within));
         }
         let mut all = Vec::new();
         if let Some(Ok(asked)) = asking.join_next().await {
@@ -329,11 +329,7 @@ impl<'a> Yard<'a> {
     }
 }
 
-async fn enqueue(
-    steps: Vec<Step>,
-    to: std::net::SocketAddr,
-    within: Duration,
-) -> Result<Asked, String> {
+async fn enqueue(steps: Vec<Step>, to: Address, within: Duration) -> Result<Asked, String> {
     let mut client = Client::new(within);
     match client.walk(&steps, &[to]).await {
         Ok(_) => Ok(Asked { client, done: false }),
