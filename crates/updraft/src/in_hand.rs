@@ -11,6 +11,7 @@ use tracing::Dispatch;
 
 use crate::metrics::{HttpServer, Route};
 use crate::trace::RequestSpan;
+use crate::web::Peer;
 
 thread_local! {
     static IN_HAND: RefCell<Option<Arc<InHand>>> = const { RefCell::new(None) };
@@ -21,13 +22,14 @@ thread_local! {
 pub(crate) struct InHand {
     id: HeaderValue,
     span: RequestSpan,
+    peer: Peer,
     http: HttpServer,
     route: OnceLock<Arc<Route>>,
 }
 
 impl InHand {
-    pub(crate) fn new(id: HeaderValue, span: RequestSpan, http: HttpServer) -> Self {
-        Self { id, span, http, route: OnceLock::new() }
+    pub(crate) fn new(id: HeaderValue, span: RequestSpan, peer: Peer, http: HttpServer) -> Self {
+        Self { id, span, peer, http, route: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> &HeaderValue {
@@ -36,6 +38,11 @@ impl InHand {
 
     pub(crate) fn span(&self) -> &RequestSpan {
         &self.span
+    }
+
+    /// Who sent it.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// The route that it has taken, once that is known.
@@ -81,7 +88,7 @@ impl InHand {
     /// Gives it its span, and enters that. Meanwhile there is no request in hand.
     pub(crate) fn make_span(self: Arc<Self>, dispatch: &Dispatch) {
         IN_HAND.try_with(|hand| hand.take()).unwrap_or_default();
-        tracing::dispatcher::with_default(dispatch, || self.span.make(&self.id));
+        self.span.make(&self.id, dispatch);
         let own = Some(Arc::clone(&self));
         IN_HAND.try_with(|hand| hand.replace(own)).unwrap_or_default();
         self.span.enter();

@@ -12,6 +12,7 @@ use crate::log::{Directives, Identity, Logs};
 use crate::metrics::HttpServer;
 use crate::telemetry::subscriber;
 use crate::trace::export::SpanQueue;
+use crate::web::Peer;
 use crate::trace::{RequestSpan, SpanLayer, current, inject};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -40,7 +41,7 @@ fn hand(flags: &str) -> Arc<InHand> {
     request.headers_mut().insert("tracestate", HeaderValue::from_static("a=1"));
     let id = HeaderValue::from_static("r-1");
     let span = RequestSpan::begin(&request, true, &id, None);
-    Arc::new(InHand::new(id, span, HttpServer::default()))
+    Arc::new(InHand::new(id, span, Peer::default(), HttpServer::default()))
 }
 
 #[test]

@@ -6,7 +6,11 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use http::{HeaderValue, Method, Request, Version};
-use tracing::Span;
+use tracing::callsite::{Callsite, Identifier};
+use tracing::field::{FieldSet, Value};
+use tracing::metadata::Kind;
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Level, Metadata, Span};
 use updraft_trace::{Hop, TraceContext};
 
 use super::layer::{Entry, Sampler, enter, recorded, unrecorded, with_random};
@@ -94,10 +98,11 @@ impl RequestSpan {
         self.span.get().is_none() && self.entry.is_some()
     }
 
-    /// Makes the span of a request that is not recorded.
-    pub(crate) fn make(&self, id: &HeaderValue) {
+    /// Makes the span of a request that is not recorded. Where a subscriber is at work on an
+    /// event, the macros find none.
+    pub(crate) fn make(&self, id: &HeaderValue, dispatch: &Dispatch) {
         let Some(entry) = &self.entry else { return };
-        let span = self.span.get_or_init(|| of_request(id));
+        let span = self.span.get_or_init(|| late(id, dispatch));
         enter(span, |_sampler| entry.clone());
     }
 
@@ -180,6 +185,42 @@ impl RequestSpan {
 fn of_request(id: &HeaderValue) -> Span {
     let id = id.to_str().unwrap_or_default();
     tracing::info_span!(target: ENTRY, parent: None, "request", request_id = id)
+}
+
+/// What [`of_request`] makes, of a subscriber that is told.
+fn late(id: &HeaderValue, dispatch: &Dispatch) -> Span {
+    let id = id.to_str().unwrap_or_default();
+    let fields = LATE.fields();
+    match fields.field("request_id") {
+        Some(field) => {
+            let values = [(&field, Some(&id as &dyn Value))];
+            Span::new_root_with(&LATE, &fields.value_set(&values), dispatch)
+        }
+        None => Span::none(),
+    }
+}
+
+/// Where [`late`] makes its spans.
+struct Late;
+
+static LATE: Metadata<'static> = Metadata::new(
+    "request",
+    ENTRY,
+    Level::INFO,
+    Some(file!()),
+    Some(line!()),
+    Some(module_path!()),
+    FieldSet::new(&["request_id"], Identifier(&Late)),
+    Kind::SPAN,
+);
+
+impl Callsite for Late {
+    // All layers of ours want these spans.
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &LATE
+    }
 }
 
 /// Methods that are told; others could be any word that somebody made up.

@@ -73,7 +73,8 @@ pub(super) async fn respond(
     if requests.connected.tls {
         span.secured();
     }
-    let hand = Arc::new(InHand::new(id, span, app.http.clone()));
+    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
+    let hand = Arc::new(InHand::new(id, span, peer, app.http.clone()));
     let tracked = Tracked::begin(Arc::clone(&requests), hand, &request);
 
     if let Some(mut response) = health {
@@ -154,8 +155,10 @@ async fn answer(
     if request.method() == Method::CONNECT || asked.present.upgrade {
         request.extensions_mut().insert(Held(Arc::clone(requests)));
     }
-    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
-    request.extensions_mut().insert(peer);
+    // Who has proven something goes with the request wherever it goes; all others are looked up.
+    if requests.connected.identity.is_some() {
+        request.extensions_mut().insert(tracked.hand().peer().clone());
+    }
     #[cfg(feature = "testing")]
     if let Some(caller) = &requests.connected.caller {
         request.extensions_mut().insert(caller.clone());

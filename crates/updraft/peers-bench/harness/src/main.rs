@@ -25,7 +25,7 @@ struct Options {
     /// One short round: to see that everything runs.
     #[arg(long)]
     quick: bool,
-    /// Builds each peer from nothing as well, and times it. Takes many minutes.
+    /// Builds each peer from nothing as well, and times it: minutes more.
     #[arg(long)]
     build: bool,
     /// Write the page of the results as well.
@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long a turn is.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.6)]
     seconds: f64,
 }
 
