@@ -144,6 +144,7 @@ fn push_ms(line: &mut Vec<u8>, took: Duration) {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(feature = "testing")]
+#[cfg(test)]
 #[path = "access_tests.rs"]
 mod tests;

@@ -7,11 +7,11 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::access::AccessLog;
-use super::{Identity, LogControl};
 use super::line::{Buffers, Line, SpanFields, with_buffers};
 use super::rate::{Admission, Dropped, RateLimit};
 use super::value::{Fields, Style, Value};
 use super::writer::{LogWriter, Weight};
+use super::{Identity, LogControl};
 use crate::metrics::LogLines;
 use crate::trace::SpanTrace;
 

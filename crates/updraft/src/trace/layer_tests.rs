@@ -163,8 +163,7 @@ fn a_sampler_that_asks_no_parent_decides_for_all() {
         (never, CALLER, 0),
         (always, &*not_sampled, 1),
     ] {
-        let spans =
-            exported(sampler, || drop(begin(Some(caller))));
+        let spans = exported(sampler, || drop(begin(Some(caller))));
         assert_eq!(spans.len(), count, "{sampler:?} {caller}");
         let spans = exported(sampler, || drop(job("q", "k", "1", Some(caller))));
         assert_eq!(spans.len(), count, "{sampler:?} {caller}");

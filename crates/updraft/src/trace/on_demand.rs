@@ -132,6 +132,7 @@ impl Subscriber for OnDemand {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(feature = "testing")]
+#[cfg(test)]
 #[path = "on_demand_tests.rs"]
 mod tests;

@@ -12,8 +12,8 @@ use crate::log::{Directives, Identity, Logs};
 use crate::metrics::HttpServer;
 use crate::telemetry::subscriber;
 use crate::trace::export::SpanQueue;
-use crate::web::Peer;
 use crate::trace::{RequestSpan, SpanLayer, current, inject};
+use crate::web::Peer;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";

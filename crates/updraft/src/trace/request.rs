@@ -69,9 +69,8 @@ impl RequestSpan {
         let span = OnceLock::new();
         if !is_due {
             let made = span.get_or_init(|| of_request(id));
-            is_recorded = enter(made, |sampler| {
-                entry.get_or_insert_with(|| place(sampler)).clone()
-            });
+            is_recorded =
+                enter(made, |sampler| entry.get_or_insert_with(|| place(sampler)).clone());
         }
         let own = Self { entry, span, is_recorded, sampled_caller };
         own.begin_record(request, id, client);

@@ -34,6 +34,19 @@ fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, body.to_owned()))
 }
 
+/// Waits until the worker is ready, or no longer is.
+fn wait_for_ready(admin: &str, wanted: bool, when: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = get(admin, "/readyz");
+        if answer.as_ref().is_ok_and(|(status, _)| (*status == 200) == wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{when}: {answer:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
@@ -111,8 +124,7 @@ fn nats_stopped_killed_and_stalled_under_a_worker_costs_readiness_and_no_job() {
         }
         let mut worker = fleet.start("worker");
         let admin = worker.wait_for("admin listening")["address"].as_str().unwrap().to_owned();
-        let ready = || get(&admin, "/readyz").is_ok_and(|(status, _)| status == 200);
-        wait_until("ready", ready);
+        wait_for_ready(&admin, true, "at the start");
         let load = Load::on(&fleet.queue, &admin);
         for trouble in ["stopped", "killed", "stalled"] {
             let before = load.count();
@@ -122,13 +134,13 @@ fn nats_stopped_killed_and_stalled_under_a_worker_costs_readiness_and_no_job() {
                 "killed" => server.kill().unwrap(),
                 _ => server.stall().unwrap(),
             }
-            wait_until(trouble, || !ready());
+            wait_for_ready(&admin, false, trouble);
             assert_eq!(get(&admin, "/readyz").unwrap().1, "jobs is down\n", "{trouble}");
             match trouble {
                 "stalled" => server.resume().unwrap(),
                 _ => server.restart().unwrap(),
             }
-            wait_until("recovered", ready);
+            wait_for_ready(&admin, true, trouble);
         }
         let before = load.count();
         wait_until("jobs come in again", || before + 20 <= load.count());

@@ -21,11 +21,8 @@ pub fn measure(build: bool) -> Result<Table> {
     for peer in PEERS.iter().filter(|peer| seen.insert(peer.package)) {
         let size = std::fs::metadata(programs.join(peer.package))?.len();
         let seconds = if build { built(peer.package)? } else { f64::NAN };
-        let cells = vec![
-            cell(size as f64 / MIB, 1),
-            crates(peer.package)?.to_string(),
-            cell(seconds, 0),
-        ];
+        let cells =
+            vec![cell(size as f64 / MIB, 1), crates(peer.package)?.to_string(), cell(seconds, 0)];
         rows.push((peer.title.to_owned(), cells));
     }
     Ok(Table {

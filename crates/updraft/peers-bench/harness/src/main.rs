@@ -53,10 +53,9 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let effort = match options.quick {
         true => Effort { rounds: 1, window: Duration::from_millis(300) },
-        false => Effort {
-            rounds: options.rounds,
-            window: Duration::from_secs_f64(options.seconds),
-        },
+        false => {
+            Effort { rounds: options.rounds, window: Duration::from_secs_f64(options.seconds) }
+        }
     };
     let folder = tempfile::tempdir()?;
     let place = Place::prepare(folder.path())?;

@@ -41,7 +41,12 @@ pub const PEERS: &[Peer] = &[
         arguments: &[],
         variables: &[("OTLP", "1")],
     },
-    Peer { title: "actix-web, log and metrics", package: "peer-actix", arguments: &[], variables: &[] },
+    Peer {
+        title: "actix-web, log and metrics",
+        package: "peer-actix",
+        arguments: &[],
+        variables: &[],
+    },
     Peer { title: "poem, log", package: "peer-poem", arguments: &[], variables: &[] },
     Peer { title: "loco, log", package: "peer-loco", arguments: &[], variables: &[] },
 ];
@@ -78,7 +83,10 @@ impl Place {
             format!("PORT={}", address.port()),
             format!("ITEMS={}", items.display()),
             format!("ITEMS_URL=sqlite://{}", items.display()),
-            format!("LOCO_CONFIG_FOLDER={}", concat!(env!("CARGO_MANIFEST_DIR"), "/../loco/config")),
+            format!(
+                "LOCO_CONFIG_FOLDER={}",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../loco/config")
+            ),
         ];
         words.extend(peer.variables.iter().map(|(name, value)| format!("{name}={value}")));
         words.push(self.program(peer).display().to_string());
