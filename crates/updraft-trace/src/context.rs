@@ -124,11 +124,7 @@ impl Hop {
                 parent: Some(caller.span_id),
                 keeps_state: state::is_valid(headers.get_all(TRACESTATE).iter()),
             },
-            None => Self {
-                context: TraceContext::start(sampling, rng),
-                parent: None,
-                keeps_state: false,
-            },
+            None => Self::first(sampling, rng),
         }
     }
 
@@ -136,12 +132,22 @@ impl Hop {
     /// as it is, or none where it is invalid or belongs to no valid `traceparent` (§3.3).
     #[must_use]
     pub fn state(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let mut fields = headers.get_all(TRACESTATE).iter().filter(|_| self.keeps_state);
+        if !self.keeps_state {
+            return None;
+        }
+        let mut fields = headers.get_all(TRACESTATE).iter();
         let first = fields.next()?;
         let Some(second) = fields.next() else { return Some(first.clone()) };
         let all: Vec<&[u8]> =
             [first, second].into_iter().chain(fields).map(HeaderValue::as_bytes).collect();
         HeaderValue::from_bytes(&all.join(&b',')).ok()
+    }
+
+    /// The first hop of a new trace: of a request that says nothing of any.
+    #[must_use]
+    pub fn first(sampling: Sampling, rng: &mut fastrand::Rng) -> Self {
+        let context = TraceContext::start(sampling, rng);
+        Self { context, parent: None, keeps_state: false }
     }
 
     /// Writes it into the request on its way on. A `tracestate` stays as it is, unless it is
@@ -168,7 +174,8 @@ impl Hop {
 
 impl TraceId {
     fn random(rng: &mut fastrand::Rng) -> Self {
-        Self(NonZeroU128::new(rng.u128(1..)).unwrap_or(NonZeroU128::MIN))
+        // Every number is as likely as any other, but the one that stands in for zero.
+        Self(NonZeroU128::new(rng.u128(..)).unwrap_or(NonZeroU128::MIN))
     }
 
     /// The 16 bytes of the id, the first digit first.
@@ -186,7 +193,7 @@ impl TraceId {
 
 impl SpanId {
     fn random(rng: &mut fastrand::Rng) -> Self {
-        Self(NonZeroU64::new(rng.u64(1..)).unwrap_or(NonZeroU64::MIN))
+        Self(NonZeroU64::new(rng.u64(..)).unwrap_or(NonZeroU64::MIN))
     }
 
     /// The 8 bytes of the id, the first digit first.
@@ -208,7 +215,8 @@ fn hex(text: &[u8]) -> Option<u128> {
     })
 }
 
-fn digits<const BYTES: usize>(text: &mut [u8], bytes: [u8; BYTES]) {
+/// Writes bytes in hexadecimal, two digits for each.
+pub(crate) fn digits<const BYTES: usize>(text: &mut [u8], bytes: [u8; BYTES]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (places, byte) in text.chunks_exact_mut(2).zip(bytes) {
         let of = |half: u8| DIGITS[usize::from(half)];

@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::context::digits;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of a request.
@@ -62,11 +64,13 @@ fn uuid(unix_ms: u64, random: u128) -> [u8; 36] {
     let random_a = random >> 64 & 0xfff;
     let random_b = random & 0x3fff_ffff_ffff_ffff;
     let value = time << 80 | 0x7 << 76 | random_a << 64 | 0b10 << 62 | random_b;
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = value.to_be_bytes();
     let mut text = [b'-'; 36];
-    let places = (0..36).filter(|at| ![8, 13, 18, 23].contains(at));
-    for (number, place) in places.enumerate() {
-        text[place] = b"0123456789abcdef"[(value >> (124 - number * 4) & 0xf) as usize];
-    }
+    digits(&mut text[..8], [a, b, c, d]);
+    digits(&mut text[9..13], [e, f]);
+    digits(&mut text[14..18], [g, h]);
+    digits(&mut text[19..23], [i, j]);
+    digits(&mut text[24..], [k, l, m, n, o, p]);
     text
 }
 

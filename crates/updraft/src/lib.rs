@@ -45,6 +45,7 @@ mod drain;
 mod health;
 pub mod http;
 mod idempotency;
+mod in_hand;
 mod jobs;
 mod log;
 mod metrics;

@@ -1,6 +1,7 @@
 //! Logs: one event per line on standard output, as JSON, or readable on a terminal.
 //! The process never opens, rotates or names a log file; that is the platform's work.
 
+mod access;
 #[cfg(feature = "testing")]
 mod capture;
 mod counts;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::LogLines;
+pub(crate) use access::{AccessLog, AnsweredRequest};
 #[cfg(feature = "testing")]
 pub(crate) use capture::Lines;
 pub(crate) use counts::LogCounts;
@@ -27,7 +29,7 @@ use rate::RateLimit;
 pub use redaction::Redacted;
 pub(crate) use redaction::{REDACTED, is_secret, scrubbed};
 use value::Style;
-pub(crate) use value::{Fields, Value};
+pub(crate) use value::{Fields, Value, as_json};
 use writer::LogWriter;
 
 /// What the lines of the access log are of.

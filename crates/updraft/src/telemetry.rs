@@ -8,10 +8,10 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, Invalid};
-use crate::log::{self, Directives, Identity, LogControl, Logs};
+use crate::log::{self, Directives, EventLayer, Identity, LogControl, Logs};
 use crate::metrics::{LogLines, Metrics};
 use crate::release::Release;
-use crate::trace::{self, Exporter, ExporterHandle, Resource, SpanLayer};
+use crate::trace::{self, Exporter, ExporterHandle, OnDemand, Resource, SpanLayer};
 
 /// What the environment says about logs and traces.
 #[derive(Clone, Debug)]
@@ -87,10 +87,7 @@ impl Telemetry {
             })
             .transpose()?;
         let spans = SpanLayer::new(traces.sampler, exporter.as_ref().map(Exporter::queue));
-        let (of_spans, of_events) = (spans.filter(), logs.control().filter());
-        let subscriber = tracing_subscriber::registry()
-            .with(spans.with_filter(of_spans))
-            .with(events.with_filter(of_events));
+        let subscriber = subscriber(spans, events, logs.control());
         // A second chassis in one process (tests) keeps the first one's events.
         drop(subscriber.try_init());
         std::panic::set_hook(Box::new(log::log_panic));
@@ -106,10 +103,7 @@ impl Telemetry {
         let (logs, events, lines) = Logs::kept(identity, level, lines_per_second);
         let (ended, queue) = trace::Spans::queue();
         let spans = SpanLayer::new(traces.sampler, Some(queue));
-        let (of_spans, of_events) = (spans.filter(), logs.control().filter());
-        let subscriber = tracing_subscriber::registry()
-            .with(spans.with_filter(of_spans))
-            .with(events.with_filter(of_events));
+        let subscriber = subscriber(spans, events, logs.control());
         let captured = Captured { dispatch: subscriber.into(), lines, spans: ended };
         (Self { logs, exporter: None }, captured)
     }
@@ -145,6 +139,16 @@ impl TelemetryHandle {
             exporter.flush(deadline).await;
         }
     }
+}
+
+/// The layers as one subscriber.
+pub(crate) fn subscriber(spans: SpanLayer, events: EventLayer, control: &LogControl) -> OnDemand {
+    let (policy, access) = (spans.policy(), events.access(control));
+    let (of_spans, of_events) = (spans.filter(), control.filter());
+    let layers = tracing_subscriber::registry()
+        .with(spans.with_filter(of_spans))
+        .with(events.with_filter(of_events));
+    OnDemand::new(layers, policy, access)
 }
 
 /// Who sends spans, by the semantic conventions for resources.

@@ -11,6 +11,7 @@ mod call;
 mod capture;
 mod export;
 mod layer;
+mod on_demand;
 mod record;
 mod request;
 mod settings;
@@ -21,6 +22,8 @@ use tracing::{Dispatch, Span, span};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::in_hand::InHand;
+
 pub(crate) use call::CallSpan;
 #[cfg(feature = "testing")]
 pub(crate) use capture::Spans;
@@ -30,6 +33,7 @@ pub(crate) use export::{Exporter, ExporterHandle, Resource};
 #[cfg(test)]
 pub(crate) use layer::Sampler;
 pub(crate) use layer::{SpanLayer, SpanTrace, with_random};
+pub(crate) use on_demand::OnDemand;
 pub(crate) use request::RequestSpan;
 pub(crate) use settings::{ExportSettings, Settings};
 pub(crate) use work::{job, root};
@@ -53,7 +57,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// ```
 #[must_use]
 pub fn current() -> Option<TraceContext> {
-    Some(around(&Span::current())?.context)
+    Some(here()?.context)
 }
 
 /// The value of a `traceparent` for work that the current one causes later or elsewhere, such
@@ -74,14 +78,16 @@ pub fn current_traceparent() -> Option<String> {
 /// assert!(headers.is_empty(), "nothing is being traced here");
 /// ```
 pub fn inject(headers: &mut HeaderMap) {
-    if let Some(found) = around(&Span::current()) {
+    if let Some(found) = here() {
         found.write(headers);
     }
 }
 
 /// Says something of the span in hand, where that is exported: of a request, inside of it.
 pub(crate) fn mark(name: &'static str, value: &'static str) {
-    layer::recorded(&Span::current(), |record| record.set(name, value));
+    if !is_in_unrecorded() {
+        layer::recorded(&Span::current(), |record| record.set(name, value));
+    }
 }
 
 /// What goes on of a trace.
@@ -102,6 +108,18 @@ impl Outgoing {
     }
 }
 
+/// Where the code that runs stands.
+fn here() -> Option<Outgoing> {
+    // A request without a span has no spans inside of it either.
+    let of_request = InHand::current(|hand| hand.span().is_due().then(|| hand.span().outgoing()));
+    of_request.flatten().unwrap_or_else(|| around(&Span::current()))
+}
+
+/// Whether this is inside of a request of which nothing is recorded, and of nothing else.
+fn is_in_unrecorded() -> bool {
+    InHand::current(|hand| hand.span().is_due()).unwrap_or_default()
+}
+
 /// The nearest traced span, from this one outwards.
 fn around(span: &Span) -> Option<Outgoing> {
     with_span(span, |_, span| {
@@ -120,8 +138,11 @@ fn with_span<T>(
     look: impl FnOnce(&SpanLayer, SpanRef<'_, Registry>) -> T,
 ) -> Option<T> {
     let look = |(id, dispatch): (&span::Id, &Dispatch)| {
-        let layer: &SpanLayer = dispatch.downcast_ref()?;
-        let registry: &Registry = dispatch.downcast_ref()?;
+        let layers = dispatch.downcast_ref().map(OnDemand::inner);
+        let (layer, registry): (&SpanLayer, &Registry) = match layers {
+            Some(layers) => (layers.downcast_ref()?, layers.downcast_ref()?),
+            None => (dispatch.downcast_ref()?, dispatch.downcast_ref()?),
+        };
         Some(look(layer, registry.span(id)?))
     };
     span.with_subscriber(look)?

@@ -5,11 +5,13 @@ mod admission;
 mod compression;
 mod connection;
 mod cors;
+mod handling;
 #[cfg(feature = "testing")]
 mod in_process;
 mod listener;
 mod metrics;
 mod peer;
+mod present;
 mod proxies;
 mod received;
 mod respond;

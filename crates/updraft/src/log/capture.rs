@@ -27,10 +27,11 @@ struct Kept {
 }
 
 impl Lines {
-    pub(super) fn keep(&self, line: &str) {
+    pub(super) fn keep(&self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
         let mut kept = self.lock();
         kept.bytes += line.len();
-        kept.lines.push_back(line.to_owned());
+        kept.lines.push_back(line.into_owned());
         while KEPT_BYTES < kept.bytes
             && let Some(oldest) = kept.lines.pop_front()
         {

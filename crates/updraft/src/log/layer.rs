@@ -6,11 +6,12 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Identity;
+use super::access::AccessLog;
 use super::line::{Buffers, Line, SpanFields, with_buffers};
 use super::rate::{Admission, Dropped, RateLimit};
 use super::value::{Fields, Style, Value};
 use super::writer::{LogWriter, Weight};
+use super::{Identity, LogControl};
 use crate::metrics::LogLines;
 use crate::trace::SpanTrace;
 
@@ -35,6 +36,14 @@ impl EventLayer {
         lines: LogLines,
     ) -> Self {
         Self { identity, style, writer, rate, lines }
+    }
+
+    /// The short way for the lines of requests; none where lines are for eyes.
+    pub(crate) fn access(&self, control: &LogControl) -> Option<AccessLog> {
+        let (identity, writer, lines) = (&self.identity, &self.writer, &self.lines);
+        (self.style == Style::Json).then(|| {
+            AccessLog::new(identity.clone(), writer.clone(), lines.clone(), control.clone())
+        })
     }
 
     fn is_admitted(&self, metadata: &'static Metadata<'static>, time: jiff::Timestamp) -> bool {
@@ -103,7 +112,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EventLayer {
                 Level::ERROR | Level::WARN => Weight::Grave,
                 _ => Weight::Usual,
             };
-            self.writer.send(&buffers.line, weight);
+            self.writer.send(buffers.line.as_bytes(), weight);
         });
     }
 }

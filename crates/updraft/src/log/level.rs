@@ -1,6 +1,7 @@
 //! How much is logged: `LOG_LEVEL`, and what somebody changes for a while in a running process.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Filter};
 
+use super::REQUESTS;
 use crate::config::Variable;
 use crate::trace::ENTRY;
 
@@ -74,6 +76,11 @@ impl Directives {
         Self { text: "error".to_owned(), targets }
     }
 
+    /// Whether the lines of requests are among what is logged.
+    fn has_requests(&self) -> bool {
+        self.targets.would_enable(REQUESTS, &Level::INFO)
+    }
+
     fn most(&self) -> LevelFilter {
         let named = self.targets.iter().map(|(_, level)| level).max();
         named.max(self.targets.default_level()).unwrap_or(LevelFilter::OFF)
@@ -135,6 +142,8 @@ struct Shared {
     configured: Directives,
     now: RwLock<Directives>,
     until: Mutex<Option<Instant>>,
+    /// What each request asks.
+    has_requests: AtomicBool,
     /// Wakes who [expires](LogControl::expire) changes.
     nudge: Box<dyn Fn() + Send + Sync>,
 }
@@ -148,8 +157,20 @@ impl fmt::Debug for LogControl {
 impl LogControl {
     pub(crate) fn new(configured: Directives, nudge: impl Fn() + Send + Sync + 'static) -> Self {
         let now = RwLock::new(configured.clone());
-        let until = Mutex::default();
-        Self { shared: Arc::new(Shared { configured, now, until, nudge: Box::new(nudge) }) }
+        let has_requests = AtomicBool::new(configured.has_requests());
+        let shared = Shared {
+            configured,
+            now,
+            until: Mutex::default(),
+            has_requests,
+            nudge: Box::new(nudge),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether there is a line for each request now.
+    pub(super) fn has_requests(&self) -> bool {
+        self.shared.has_requests.load(Ordering::Relaxed)
     }
 
     /// What holds now.
@@ -213,7 +234,12 @@ impl LogControl {
     }
 
     fn put(&self, directives: Directives) {
-        *self.shared.now.write().unwrap_or_else(PoisonError::into_inner) = directives;
+        let has_requests = directives.has_requests();
+        {
+            let mut now = self.shared.now.write().unwrap_or_else(PoisonError::into_inner);
+            *now = directives;
+            self.shared.has_requests.store(has_requests, Ordering::Relaxed);
+        }
         // What every place in the code remembers of the old level is forgotten.
         tracing::callsite::rebuild_interest_cache();
     }

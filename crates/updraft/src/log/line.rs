@@ -36,6 +36,7 @@ const RESERVED: [&str; 10] = [
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub(super) line: String,
+    pub(super) access: Vec<u8>,
     pub(super) scratch: String,
     names: Vec<&'static str>,
     clock: Clock,
@@ -56,7 +57,7 @@ pub(super) fn with_buffers(make: impl FnOnce(&mut Buffers)) {
 
 /// The text of the second in which the last line was made.
 #[derive(Debug, Default)]
-struct Clock {
+pub(super) struct Clock {
     second: i64,
     text: String,
 }
@@ -64,6 +65,12 @@ struct Clock {
 impl Clock {
     /// RFC 3339 in UTC, with microseconds.
     fn write(&mut self, time: jiff::Timestamp, out: &mut String) {
+        let micros = time.subsec_microsecond().unsigned_abs();
+        write!(out, "{}.{micros:06}Z", self.whole_second(time)).unwrap_or_default();
+    }
+
+    /// The same without what is less than a second, and the `Z`.
+    pub(super) fn whole_second(&mut self, time: jiff::Timestamp) -> &str {
         let second = time.as_second();
         if self.text.is_empty() || second != self.second {
             self.second = second;
@@ -74,8 +81,15 @@ impl Clock {
             // What stands before the `Z`.
             self.text.pop();
         }
-        let micros = time.subsec_microsecond().unsigned_abs();
-        write!(out, "{}.{micros:06}Z", self.text).unwrap_or_default();
+        &self.text
+    }
+}
+
+impl Buffers {
+    /// An empty line of a request, the clock of this thread, and a text for values.
+    pub(super) fn access(&mut self) -> (&mut Vec<u8>, &mut Clock, &mut String) {
+        self.access.clear();
+        (&mut self.access, &mut self.clock, &mut self.scratch)
     }
 }
 
@@ -118,7 +132,7 @@ impl<'b> Line<'b> {
         time: jiff::Timestamp,
         level: Level,
     ) -> (Self, &'b mut String) {
-        let Buffers { line: text, scratch, names, clock } = buffers;
+        let Buffers { line: text, scratch, names, clock, .. } = buffers;
         text.clear();
         names.clear();
         match style {

@@ -141,6 +141,13 @@ impl Value<'_> {
     }
 }
 
+/// A text as it stands in a line of JSON: scrubbed, bounded, quoted.
+pub(crate) fn as_json(text: &str) -> String {
+    let mut out = String::new();
+    Value::Text(text).write("", Style::Json, &mut out);
+    out
+}
+
 /// A JSON string (RFC 8259, §7).
 pub(super) fn quoted(out: &mut String, text: &str, end: &str) {
     out.push('"');

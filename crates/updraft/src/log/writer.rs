@@ -61,7 +61,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    text: String,
+    text: Vec<u8>,
     lines: u64,
     /// Lines lost since the last one that was told.
     dropped: u64,
@@ -113,7 +113,7 @@ impl LogWriter {
     }
 
     /// Puts a line into the queue, or counts it as dropped.
-    pub(crate) fn send(&self, line: &str, weight: Weight) {
+    pub(crate) fn send(&self, line: &[u8], weight: Weight) {
         #[cfg(feature = "testing")]
         if let Some(lines) = &self.kept {
             return lines.keep(line);
@@ -130,7 +130,7 @@ impl LogWriter {
         }
         if queue.fits(line, weight) {
             let (was_empty, was_due) = (queue.text.is_empty(), queue.is_due());
-            queue.text.push_str(line);
+            queue.text.extend_from_slice(line);
             queue.lines += 1;
             queue.urgent |= weight == Weight::Grave;
             // Who waits for lines waits for the first one, or for what ends its rest.
@@ -173,7 +173,7 @@ impl Queue {
     }
 
     /// A single line always fits into an empty queue, however long it is.
-    fn fits(&self, line: &str, weight: Weight) -> bool {
+    fn fits(&self, line: &[u8], weight: Weight) -> bool {
         let most = match weight {
             Weight::Usual => LOG_QUEUE_BYTES - LOG_QUEUE_RESERVE,
             Weight::Grave => LOG_QUEUE_BYTES,
@@ -188,7 +188,7 @@ impl Shared {
     }
 
     fn write_on(&self, mut output: impl Write, told: impl Fn(u64) -> String, mut chores: Chores) {
-        let mut batch = String::new();
+        let mut batch = Vec::new();
         let mut own = String::new();
         let mut due = None;
         loop {
@@ -203,7 +203,7 @@ impl Shared {
             }
             due = chores(&mut own).map(|pause| Instant::now() + pause);
             let written = output
-                .write_all(batch.as_bytes())
+                .write_all(&batch)
                 .and_then(|()| output.write_all(own.as_bytes()))
                 .and_then(|()| output.flush());
             let mut queue = self.lock();
@@ -227,7 +227,7 @@ impl Shared {
     }
 
     /// Waits for lines, a nudge or the time of the chores, and takes all there are.
-    fn take(&self, batch: &mut String, due: Option<Instant>) -> Taken {
+    fn take(&self, batch: &mut Vec<u8>, due: Option<Instant>) -> Taken {
         let idle = |queue: &mut Queue| queue.text.is_empty() && !queue.nudged;
         let queue = self.lock();
         let mut queue = match due {
@@ -299,7 +299,7 @@ mod tests {
         let sent: u64 = 10_000;
         let started = Instant::now();
         for _ in 0..sent {
-            writer.send(&line, Weight::Usual);
+            writer.send(line.as_bytes(), Weight::Usual);
         }
         // 10 MiB into a queue of 4 MiB: the rest is dropped, not waited for.
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
@@ -316,11 +316,11 @@ mod tests {
         let line = format!("{}\n", "x".repeat(1023));
         let sent = (LOG_QUEUE_BYTES / 1024) as u64;
         for _ in 0..sent {
-            writer.send(&line, Weight::Usual);
+            writer.send(line.as_bytes(), Weight::Usual);
         }
         let usual = writer.shared.lock().lines;
         for _ in 0..sent {
-            writer.send(&line, Weight::Grave);
+            writer.send(line.as_bytes(), Weight::Grave);
         }
         let all = writer.shared.lock().lines;
         assert_eq!((usual, all), (sent / 4 * 3, sent));
@@ -348,18 +348,18 @@ mod tests {
         let (sender, writes) = std::sync::mpsc::sync_channel(8);
         let writer = LogWriter::paced(LogCounts::default(), Duration::from_secs(3600));
         writer.start(Writes(sender), |_| String::new(), Box::new(|_| None)).unwrap();
-        writer.send("first\n", Weight::Usual);
+        writer.send(b"first\n", Weight::Usual);
         assert_eq!(writes.recv().unwrap(), "first\n");
         for line in ["a\n", "b\n", "c\n"] {
-            writer.send(line, Weight::Usual);
+            writer.send(line.as_bytes(), Weight::Usual);
         }
-        writer.send("grave\n", Weight::Grave);
+        writer.send(b"grave\n", Weight::Grave);
         assert_eq!(writes.recv().unwrap(), "a\nb\nc\ngrave\n");
         let half = format!("{}\n", "x".repeat(LOG_BATCH_BYTES / 2));
-        writer.send(&half, Weight::Usual);
-        writer.send(&half, Weight::Usual);
+        writer.send(half.as_bytes(), Weight::Usual);
+        writer.send(half.as_bytes(), Weight::Usual);
         assert_eq!(writes.recv().unwrap(), half.repeat(2));
-        writer.send("last\n", Weight::Usual);
+        writer.send(b"last\n", Weight::Usual);
         writer.flush(Duration::from_secs(5));
         assert_eq!(writes.try_recv().unwrap(), "last\n");
     }
@@ -370,7 +370,7 @@ mod tests {
         drop(reader);
         let writer = start(pipe);
         for _ in 0..1000 {
-            writer.send("line\n", Weight::Usual);
+            writer.send(b"line\n", Weight::Usual);
         }
         writer.flush(Duration::from_secs(5));
         assert!(writer.shared.lock().text.is_empty());

@@ -14,8 +14,12 @@ impl Exemplar {
     /// The caller's trace, when it is sampled: an exemplar of a trace that nobody keeps
     /// leads nowhere. `header` is a `traceparent` of W3C Trace Context.
     pub(crate) fn of_traceparent(header: &[u8]) -> Option<Self> {
-        let trace = TraceContext::parse(header).filter(|trace| trace.is_sampled())?;
-        Some(Self { trace, value: 0.0 })
+        TraceContext::parse(header).filter(|trace| trace.is_sampled()).map(Self::of_sampled)
+    }
+
+    /// A trace that is sampled.
+    pub(crate) fn of_sampled(trace: TraceContext) -> Self {
+        Self { trace, value: 0.0 }
     }
 
     /// The same trace, with what was measured.

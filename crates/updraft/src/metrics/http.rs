@@ -69,6 +69,8 @@ struct Shared {
 /// A route and the series of its requests.
 pub(crate) struct Route {
     template: Box<str>,
+    /// The template as it stands in a line of the log.
+    json: Box<str>,
     methods: [OnceLock<Box<Answers>>; METHODS.len()],
 }
 
@@ -161,12 +163,18 @@ impl HttpServer {
 
 impl Route {
     fn new(template: &str) -> Self {
-        Self { template: template.into(), methods: Default::default() }
+        let json = crate::log::as_json(template).into();
+        Self { template: template.into(), json, methods: Default::default() }
     }
 
     /// The template of its path.
     pub(crate) fn template(&self) -> &str {
         &self.template
+    }
+
+    /// The template, as it stands in a line of the log.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
     }
 }
 

@@ -2,7 +2,6 @@
 //! client goes away. Operations tell it themselves; routes of axum's own have a layer around
 //! them, which costs several allocations for each request.
 
-use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -10,54 +9,26 @@ use axum::extract::MatchedPath;
 use http::Request;
 use tower::{Layer, Service};
 
-use super::{HttpServer, Route};
-
-tokio::task_local! {
-    static ANSWERING: Answering;
-}
-
-/// A request that is being answered.
-struct Answering {
-    http: HttpServer,
-    route: Cell<Option<Arc<Route>>>,
-}
+use super::Route;
+use crate::in_hand::InHand;
 
 /// The series of one route, looked up by the first request that takes it. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownRoute(Arc<OnceLock<Arc<Route>>>);
 
 impl KnownRoute {
-    /// Tells [`Route::matched`] that the request in hand has taken this route.
+    /// Tells the request in hand that it has taken this route. Outside of one there is nobody
+    /// to tell.
     pub(crate) fn taken(&self, path: Option<&MatchedPath>) {
-        let tell = |answering: &Answering| {
-            let http = &answering.http;
-            let route = self.0.get_or_init(|| match path {
-                Some(path) => http.route(path.as_str()),
-                None => Arc::clone(http.unmatched()),
-            });
-            answering.route.set(Some(Arc::clone(route)));
-        };
-        // Outside of a request that the listener answers there is nobody to tell.
-        ANSWERING.try_with(tell).unwrap_or_default();
+        InHand::current(|hand| {
+            let route = self.0.get_or_init(|| hand.series(path.map(MatchedPath::as_str)));
+            hand.takes(route);
+        })
+        .unwrap_or_default();
     }
 }
 
-impl Route {
-    /// Answers a request, within which [`Route::matched`] is known.
-    pub(crate) fn known<T>(
-        http: HttpServer,
-        answer: impl Future<Output = T>,
-    ) -> impl Future<Output = T> {
-        ANSWERING.scope(Answering { http, route: Cell::new(None) }, answer)
-    }
-
-    /// The route that the request has taken, once.
-    pub(crate) fn matched() -> Option<Arc<Self>> {
-        ANSWERING.try_with(|answering| answering.route.take()).ok().flatten()
-    }
-}
-
-/// Tells [`Route::matched`]. Every route has its own, so the template of its path is looked
+/// Tells the request in hand. Every route has its own, so the template of its path is looked
 /// up once and not for each request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteLayer;

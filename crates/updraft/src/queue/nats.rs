@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, ConnectOptions, jetstream};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
+use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::record::{
@@ -142,6 +144,17 @@ impl NatsStore {
     }
 }
 
+/// What JetStream says of itself, as far as a check needs it.
+#[derive(Deserialize)]
+struct JetStream {
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    description: String,
+}
+
 /// The driver takes no user, password or token from a URL.
 fn credentials(url: &url::Url) -> Result<(url::Url, ConnectOptions), StoreError> {
     let mut address = url.clone();
@@ -171,8 +184,15 @@ impl Store for NatsStore {
 
     fn check(&self) -> Answer<'_, ()> {
         Box::pin(async {
-            let asked = self.context.query_account().await;
-            asked.map(|_account| ()).map_err(|error| StoreError::Away(error.into()))
+            // Not by `query_account`, which asks with a body: servers before 2.10 refuse that.
+            let asked = self.client.request("$JS.API.INFO", Bytes::new()).await;
+            let answer = asked.map_err(|error| StoreError::Away(error.into()))?;
+            let said: JetStream = serde_json::from_slice(&answer.payload)
+                .map_err(|error| StoreError::Away(error.into()))?;
+            match said.error {
+                None => Ok(()),
+                Some(error) => Err(StoreError::Away(error.description.into())),
+            }
         })
     }
 

@@ -8,7 +8,7 @@ use tracing::Span;
 
 use super::layer::{Entry, enter, is_recording, nearest, recorded, with_random};
 use super::record::SpanKind;
-use super::{ENTRY, around, request, with_span};
+use super::{ENTRY, around, here, request, with_span};
 
 /// The span of one attempt at a call.
 #[derive(Clone, Debug)]
@@ -48,8 +48,11 @@ impl CallSpan {
     /// Puts the trace into the headers of the call: with this span where it is recorded, else
     /// with the one around it.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
-        let current = self.span.is_none().then(Span::current);
-        if let Some(found) = self.span.as_ref().or(current.as_ref()).and_then(around) {
+        let found = match &self.span {
+            Some(span) => around(span),
+            None => here(),
+        };
+        if let Some(found) = found {
             found.write(headers);
         }
     }

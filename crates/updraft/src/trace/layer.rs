@@ -19,7 +19,7 @@ use updraft_trace::{Sampling, SpanId, TraceContext};
 
 use super::export::SpanQueue;
 use super::record::{FinishedSpan, SpanEvent, SpanKind, SpanRecord};
-use super::{ENTRY, with_span};
+use super::{ENTRY, is_in_unrecorded, with_span};
 use crate::log::{Fields, Value};
 
 /// The least severe spans that are exported.
@@ -88,6 +88,11 @@ impl SpanLayer {
         Self { sampler, queue }
     }
 
+    /// Which traces are recorded, and whether any are exported.
+    pub(crate) fn policy(&self) -> (Sampler, bool) {
+        (self.sampler, self.queue.is_some())
+    }
+
     pub(crate) fn filter(&self) -> SpanFilter {
         SpanFilter { exports: self.queue.is_some() }
     }
@@ -113,6 +118,7 @@ impl SpanLayer {
 }
 
 /// Where a span of the kind [`ENTRY`] stands.
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) context: TraceContext,
     pub(super) parent: Option<SpanId>,
@@ -134,6 +140,9 @@ pub(super) fn enter(span: &Span, place: impl FnOnce(Sampler) -> Entry) -> bool {
 
 /// Whether a span that begins now would be recorded: its trace is, and spans are exported.
 pub(super) fn is_recording() -> bool {
+    if is_in_unrecorded() {
+        return false;
+    }
     let looked = with_span(&Span::current(), |layer, span| {
         let context = || nearest(Some(span)).map(|(context, _)| context);
         layer.is_exporting() && context().is_some_and(TraceContext::is_sampled)

@@ -54,6 +54,11 @@ fn request(traceparent: Option<&str>) -> http::Request<()> {
     request
 }
 
+fn begin(traceparent: Option<&str>) -> RequestSpan {
+    let id = HeaderValue::from_static("r-1");
+    RequestSpan::begin(&request(traceparent), traceparent.is_some(), &id, None)
+}
+
 fn named<'s>(spans: &'s [FinishedSpan], name: &str) -> &'s FinishedSpan {
     let found = spans.iter().find(|span| span.record.name == name);
     found.unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
@@ -66,8 +71,8 @@ fn trace_id() -> TraceId {
 #[test]
 fn spans_inside_of_a_request_are_its_children_also_through_spans_that_are_not_exported() {
     let spans = exported(ALL, || {
-        let request = RequestSpan::begin(&request(Some(CALLER)), "r-1", None);
-        request.span().in_scope(|| {
+        let request = begin(Some(CALLER));
+        request.made().unwrap().in_scope(|| {
             tracing::debug_span!("detail").in_scope(|| {
                 tracing::info_span!("child", n = 3).in_scope(|| {
                     tracing::info_span!("grandchild", otel.name = "renamed").in_scope(|| {});
@@ -94,10 +99,10 @@ fn spans_inside_of_a_request_are_its_children_also_through_spans_that_are_not_ex
 fn work_that_outlives_its_request_does_not_make_the_request_longer() {
     let mut ended = 0;
     let spans = exported(ALL, || {
-        let request = RequestSpan::begin(&request(None), "r-1", None);
-        let child = request.span().in_scope(|| tracing::info_span!("later"));
+        let request = begin(None);
+        let child = request.made().unwrap().in_scope(|| tracing::info_span!("later"));
         request.ended(&http::Method::GET, None, Some(200));
-        recorded(request.span(), |record| ended = record.now());
+        recorded(request.made().unwrap(), |record| ended = record.now());
         drop(request);
         drop(child);
     });
@@ -108,8 +113,8 @@ fn work_that_outlives_its_request_does_not_make_the_request_longer() {
 fn what_is_not_sampled_is_followed_and_costs_no_record() {
     let not_sampled = CALLER.replace("-01", "-00");
     let spans = exported(ALL, || {
-        let request = RequestSpan::begin(&request(Some(&not_sampled)), "r-1", None);
-        request.span().in_scope(|| {
+        let request = begin(Some(&not_sampled));
+        request.made().unwrap().in_scope(|| {
             tracing::info_span!("child").in_scope(|| {
                 let mut headers = http::HeaderMap::new();
                 inject(&mut headers);
@@ -134,13 +139,13 @@ fn sent_of(headers: &http::HeaderMap) -> String {
 #[test]
 fn with_nothing_exported_there_are_ids_and_no_records() {
     within(ALL, None, || {
-        let request = RequestSpan::begin(&request(None), "r-1", None);
-        request.span().in_scope(|| {
+        let request = begin(None);
+        request.made().unwrap().in_scope(|| {
             let outer = current_traceparent().unwrap();
             tracing::info_span!("child").in_scope(|| {
                 assert_eq!(current_traceparent().as_deref(), Some(outer.as_str()));
             });
-            recorded(request.span(), |_| panic!("nobody asked for a record"));
+            recorded(request.made().unwrap(), |_| panic!("nobody asked for a record"));
         });
         assert!(current().is_none());
     });
@@ -158,8 +163,7 @@ fn a_sampler_that_asks_no_parent_decides_for_all() {
         (never, CALLER, 0),
         (always, &*not_sampled, 1),
     ] {
-        let spans =
-            exported(sampler, || drop(RequestSpan::begin(&request(Some(caller)), "r", None)));
+        let spans = exported(sampler, || drop(begin(Some(caller))));
         assert_eq!(spans.len(), count, "{sampler:?} {caller}");
         let spans = exported(sampler, || drop(job("q", "k", "1", Some(caller))));
         assert_eq!(spans.len(), count, "{sampler:?} {caller}");

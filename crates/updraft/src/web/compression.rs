@@ -111,18 +111,21 @@ impl Packer {
 
 /// Whether the answer is of a kind and a size that packing is good for.
 fn shrinks(response: &Response) -> bool {
+    let large = response.body().size_hint().upper().is_none_or(|length| LEAST <= length);
+    if !large {
+        return false;
+    }
     let headers = response.headers();
     let whole = !matches!(
         response.status(),
         StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
     );
-    let large = response.body().size_hint().upper().is_none_or(|length| LEAST <= length);
     let untouched = !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key(header::CONTENT_RANGE)
         && headers.get(header::CACHE_CONTROL).is_none_or(|control| {
             !control.as_bytes().windows(12).any(|part| part == b"no-transform")
         });
-    whole && large && untouched && headers.get(header::CONTENT_TYPE).is_some_and(text_like)
+    whole && untouched && headers.get(header::CONTENT_TYPE).is_some_and(text_like)
 }
 
 fn text_like(kind: &HeaderValue) -> bool {

@@ -3,9 +3,12 @@
 mod watched;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Version;
@@ -13,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Sleep;
 
 use super::listener::Stream;
 use super::peer::Connected;
@@ -48,7 +52,6 @@ pub(super) struct Requests {
     /// Frames of HTTP/2 come between requests too, and a header in the middle of which it
     /// stays is found by a ping that is not answered.
     multiplexed: AtomicBool,
-    header_opened: Notify,
     first_started: Notify,
     place: Place,
 }
@@ -76,7 +79,6 @@ impl Requests {
             in_flight: AtomicU64::new(0),
             header_open: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
-            header_opened: Notify::new(),
             first_started: Notify::new(),
             place,
         }
@@ -98,27 +100,36 @@ impl Requests {
     }
 
     fn bytes_came(&self) {
-        let between = self.in_flight.load(Ordering::Relaxed) == 0;
-        if between && !self.header_open.swap(true, Ordering::Relaxed) {
-            self.header_opened.notify_one();
+        if self.in_flight.load(Ordering::Relaxed) == 0 {
+            self.header_open.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Ends when a header took too long.
+    /// The header that is being read, by the number of requests before it: the first one from
+    /// the beginning of the connection on, each other from its first byte on.
+    fn header_being_read(&self) -> Option<u64> {
+        let started = self.started.load(Ordering::Relaxed);
+        let open = started == 0 || self.header_open.load(Ordering::Relaxed);
+        (open && !self.multiplexed.load(Ordering::Relaxed)).then_some(started)
+    }
+
+    /// Ends when a header took too long. It has to be polled after the connection: what that
+    /// has read and not understood yet is a header that is being read. So nobody needs to be
+    /// woken for it, and a header that comes as a whole needs no timer.
     async fn header_too_slow(&self, time: Duration) {
-        loop {
-            let before = self.started.load(Ordering::Relaxed);
-            // A notification may be of a header that is complete by now: then there is none
-            // whose time runs.
-            if before == 0 || self.header_open.load(Ordering::Relaxed) {
-                tokio::time::sleep(time).await;
-                let none_since = self.started.load(Ordering::Relaxed) == before;
-                if none_since && !self.multiplexed.load(Ordering::Relaxed) {
-                    return;
-                }
+        let mut running: Option<(u64, Pin<Box<Sleep>>)> = None;
+        poll_fn(|context| {
+            let Some(header) = self.header_being_read() else {
+                running = None;
+                return Poll::Pending;
+            };
+            if running.as_ref().is_none_or(|(of, _)| *of != header) {
+                running = Some((header, Box::pin(tokio::time::sleep(time))));
             }
-            self.header_opened.notified().await;
-        }
+            let Some((_, time)) = &mut running else { return Poll::Pending };
+            time.as_mut().poll(context)
+        })
+        .await;
     }
 
     /// Ends when nothing was asked for so long, or up to half as long again: a timer for each
@@ -188,6 +199,7 @@ pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, p
     let open = &requests.place.open;
     // Errors here are the client's: it went away, or spoke no HTTP.
     let closing = tokio::select! {
+        biased;
         ended = &mut connection => {
             return open.ends(if ended.is_ok() { Closed::Ended } else { Closed::Broken });
         }
@@ -213,6 +225,7 @@ pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, p
     // Closes at once when idle, else after the answers in hand.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
+        biased;
         _ended = &mut connection => {}
         () = &mut too_slow => {}
     }

@@ -12,6 +12,7 @@ use crate::api::{Input, Received};
 use crate::app::{App, Ctx};
 use crate::contract::Shape;
 use crate::http::Refusal;
+use crate::in_hand::InHand;
 
 /// Who sent a request: an extractor.
 ///
@@ -73,8 +74,10 @@ impl Peer {
         self.connection.as_ref().is_some_and(|connection| connection.tls)
     }
 
+    /// That of the request that these extensions are of, which is the one in hand.
     fn of(extensions: &Extensions) -> Self {
-        extensions.get::<Self>().cloned().unwrap_or_default()
+        let own = extensions.get::<Self>().cloned();
+        own.or_else(|| InHand::current(|hand| hand.peer().clone())).unwrap_or_default()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What every request goes through, around the service's own routes: health, request id,
 //! admission, deadline, body bounds, panics, problems, and the end of keep-alive in a drain.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,20 +15,21 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
-use tower::Service;
-use tracing::Instrument;
-use updraft_resilience::deadline::{self, Deadline, header as deadline_header};
+use tokio::time::Sleep;
+use updraft_resilience::deadline::{Deadline, header as deadline_header};
 use updraft_trace::RequestId;
 
 use super::connection::Requests;
+use super::handling::Handling;
 use super::metrics::{Rejected, StreamKind};
 use super::peer::{Connected, Peer};
+use super::present::Present;
 use super::received::{Fate, Packing, Received, too_large};
-use super::tracked::{Measured, PathKind, Tracked, TrackedBody};
+use super::tracked::{PathKind, Tracked, TrackedBody};
 use super::{App, Held, compression, security};
 use crate::drain::{Phase, reached};
 use crate::health::Probe;
-use crate::metrics::Route;
+use crate::in_hand::InHand;
 use crate::problem::{PROBLEM_JSON, ProblemDetails};
 use crate::trace::{self, RequestSpan};
 
@@ -40,13 +42,9 @@ const URI_MOST: usize = 8 * 1024;
 /// The text of a bare error answer is kept as the detail of the problem up to here.
 const BARE_TEXT_MOST: usize = 4096;
 
-tokio::task_local! {
-    static CURRENT_ID: HeaderValue;
-}
-
 /// The id of the request that is being handled, for calls that are made on its behalf.
 pub(crate) fn request_id() -> Option<(HeaderName, HeaderValue)> {
-    CURRENT_ID.try_with(|id| (REQUEST_ID, id.clone())).ok()
+    InHand::current(|hand| (REQUEST_ID, hand.id().clone()))
 }
 
 /// What of a request is needed for its answer when the handler has taken it.
@@ -54,26 +52,20 @@ struct Asked {
     origin: Option<HeaderValue>,
     gzip: bool,
     client: Option<IpAddr>,
+    present: Present,
 }
 
 /// Answers one request.
-pub(super) fn respond(
-    requests: Arc<Requests>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<TrackedBody>> {
-    let http = requests.app.http.clone();
-    Route::known(http, respond_tracked(requests, request))
-}
-
-async fn respond_tracked(
+pub(super) async fn respond(
     requests: Arc<Requests>,
     request: Request<Incoming>,
 ) -> Response<TrackedBody> {
     let app = &*requests.app;
     let version = request.version();
-    let id = id_of(request.headers());
     let asked = Asked::of(app, &requests.connected, &request);
-    let mut span = RequestSpan::begin(&request, id.to_str().unwrap_or_default(), asked.client);
+    let present = asked.present;
+    let id = id_of(present.id.then_some(request.headers()));
+    let mut span = RequestSpan::begin(&request, present.trace, &id, asked.client);
     let health = health(app, &request);
     if health.is_some() {
         span.forget();
@@ -81,20 +73,21 @@ async fn respond_tracked(
     if requests.connected.tls {
         span.secured();
     }
-    let inside = span.span().clone();
-    let method = request.method().clone();
-    let measured = Measured::begin(&app.http, &request);
-    let tracked = Tracked::begin(Arc::clone(&requests), span, method, version, measured);
+    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
+    let hand = Arc::new(InHand::new(id, span, peer, app.http.clone()));
+    let tracked = Tracked::begin(Arc::clone(&requests), hand, &request);
 
     if let Some(mut response) = health {
-        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(REQUEST_ID, tracked.hand().id().clone());
         return finish(app, version, response, tracked, PathKind::Health);
     }
-    let answered = answer(&requests, &asked, request).instrument(inside);
-    let (response, fate) = CURRENT_ID.scope(id.clone(), answered).await;
-    let mut response = mended(app, response, fate).await;
-    response.headers_mut().insert(REQUEST_ID, id);
-    let path = Route::matched().map_or(PathKind::Unmatched, PathKind::Route);
+    let (response, fate) = answer(&requests, &asked, &tracked, request).await;
+    let mut response = match is_error(&response) {
+        true => mended(app, response, fate).await,
+        false => response,
+    };
+    response.headers_mut().insert(REQUEST_ID, tracked.hand().id().clone());
+    let path = PathKind::of(tracked.hand());
     let response = finished(app, &requests.connected, &asked, response);
     finish(app, version, response, tracked, path)
 }
@@ -103,22 +96,27 @@ impl Asked {
     fn of(app: &App, connected: &Connected, request: &Request<Incoming>) -> Self {
         let settings = &app.settings;
         let headers = request.headers();
+        let present = Present::of(headers);
         let origin = settings.cors.as_ref().and_then(|_cors| headers.get(header::ORIGIN));
         Self {
             origin: origin.cloned(),
-            gzip: settings.compression && compression::welcome(request.method(), headers),
+            gzip: settings.compression
+                && present.accepts
+                && compression::welcome(request.method(), headers),
             client: settings.proxies.client(connected.address, headers),
+            present,
         }
     }
 }
 
 /// The caller's id when it is a sound one, else a new one.
-fn id_of(headers: &HeaderMap) -> HeaderValue {
+fn id_of(headers: Option<&HeaderMap>) -> HeaderValue {
     let made = || {
         let now = jiff::Timestamp::now().as_millisecond();
         trace::with_random(|random| RequestId::new(u64::try_from(now).unwrap_or_default(), random))
     };
-    RequestId::kept(headers, true).unwrap_or_else(made).into_value()
+    let kept = headers.and_then(|headers| RequestId::kept(headers, true));
+    kept.unwrap_or_else(made).into_value()
 }
 
 /// Health is answered before anything else, so that it never waits behind the requests of
@@ -135,13 +133,13 @@ fn health(app: &App, request: &Request<Incoming>) -> Option<Response> {
 async fn answer(
     requests: &Arc<Requests>,
     asked: &Asked,
+    tracked: &Tracked,
     request: Request<Incoming>,
 ) -> (Response, Option<Fate>) {
     let app = &*requests.app;
-    let request = match admitted(app, asked, request) {
-        Ok(request) => request,
-        Err(refusal) => return (*refusal, None),
-    };
+    if let Some(refusal) = refused(app, asked, &request) {
+        return (refusal, None);
+    }
     let Some(router) = app.router.get() else {
         return (no_router(*app.phase.borrow()), None);
     };
@@ -154,42 +152,39 @@ async fn answer(
         Ok(received) => received,
         Err(refusal) => return (*refusal, None),
     };
-    if request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE) {
+    if request.method() == Method::CONNECT || asked.present.upgrade {
         request.extensions_mut().insert(Held(Arc::clone(requests)));
     }
-    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
-    request.extensions_mut().insert(peer);
+    // Who has proven something goes with the request wherever it goes; all others are looked up.
+    if requests.connected.identity.is_some() {
+        request.extensions_mut().insert(tracked.hand().peer().clone());
+    }
     #[cfg(feature = "testing")]
     if let Some(caller) = &requests.connected.caller {
         request.extensions_mut().insert(caller.clone());
     }
-    let response = in_time(app, router, request).await;
+    let callers = if asked.present.time { callers_time(request.headers()) } else { None };
+    let response = in_time(app, router, (tracked, callers), request).await;
     entered.done(response.status());
     (response, fate)
 }
 
-/// What can be refused by the header alone, the cheapest first.
-fn admitted(
-    app: &App,
-    asked: &Asked,
-    request: Request<Incoming>,
-) -> Result<Request<Incoming>, Box<Response>> {
+/// Why it is refused by the header alone, if it is; the cheapest question first.
+fn refused(app: &App, asked: &Asked, request: &Request<Incoming>) -> Option<Response> {
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |text| text.as_str().len());
     if URI_MOST < length {
         let problem = ProblemDetails::new(StatusCode::URI_TOO_LONG)
             .detail(format!("a path with its query may have {URI_MOST} bytes"));
-        return Err(app.refuse(Rejected::Uri, problem).into());
+        return Some(app.refuse(Rejected::Uri, problem));
     }
     if let Some(cors) = &app.settings.cors
-        && let Some(response) = cors.preflight(&request)
+        && let Some(response) = cors.preflight(request)
     {
-        return Err(response.into());
+        return Some(response);
     }
-    match app.admission.count(asked.client) {
-        Ok(()) => Ok(request),
-        Err(problem) => Err(app.refuse(Rejected::Rate, problem).into()),
-    }
+    let problem = app.admission.count(asked.client).err()?;
+    Some(app.refuse(Rejected::Rate, problem))
 }
 
 fn no_router(phase: Phase) -> Response {
@@ -248,20 +243,32 @@ fn is_any(coding: &HeaderValue, names: &[&str]) -> bool {
 
 /// The answer of the routes, within the time of the request: `REQUEST_TIMEOUT`, or less when
 /// the caller has less. Whatever is called meanwhile has no more time either.
-async fn in_time(app: &App, router: &Router, request: Request<Body>) -> Response {
+async fn in_time(
+    app: &App,
+    router: &Router,
+    (tracked, callers): (&Tracked, Option<Duration>),
+    request: Request<Body>,
+) -> Response {
     let ours = app.settings.limits.request_time;
-    let callers = callers_time(request.headers());
-    let (time, of_caller) = match (ours, callers) {
-        (Some(ours), Some(callers)) if callers < ours => (callers, true),
-        (Some(ours), _) => (ours, false),
-        (None, Some(callers)) => (callers, true),
-        (None, None) => return caught(router.clone(), request).await,
-    };
-    let deadline = Deadline::after(app.clock.now(), time);
-    let handled = deadline::with(deadline, caught(router.clone(), request));
-    if let Ok(response) = tokio::time::timeout(time, handled).await {
+    let time = ours.into_iter().chain(callers).min();
+    let deadline = time.map(|time| Deadline::after(app.clock.now(), time));
+    let mut handling = Handling::new(router.clone(), request, Arc::clone(tracked.hand()), deadline);
+    let mut over: Option<Pin<Box<Sleep>>> = None;
+    let answered = poll_fn(|context| {
+        if let Poll::Ready(response) = handling.poll(context) {
+            return Poll::Ready(Some(response));
+        }
+        let Some(time) = time else { return Poll::Pending };
+        // Most requests are answered before there is need of a timer.
+        let left = || time.saturating_sub(tracked.began().elapsed());
+        let over = over.get_or_insert_with(|| Box::pin(tokio::time::sleep(left())));
+        over.as_mut().poll(context).map(|()| None)
+    });
+    if let Some(response) = answered.await {
         return response;
     }
+    drop(handling);
+    let of_caller = ours.is_none_or(|ours| callers.is_some_and(|callers| callers < ours));
     let problem = match of_caller {
         true => ProblemDetails::new(StatusCode::GATEWAY_TIMEOUT)
             .detail("there was no answer within the time of the caller"),
@@ -274,40 +281,19 @@ async fn in_time(app: &App, router: &Router, request: Request<Body>) -> Response
 
 /// The time that the caller has left, by the headers of gRPC and of Envoy.
 fn callers_time(headers: &HeaderMap) -> Option<Duration> {
+    const ENVOY: HeaderName = HeaderName::from_static(deadline_header::EXPECTED_TIMEOUT_MS);
+    const GRPC: HeaderName = HeaderName::from_static(deadline_header::GRPC_TIMEOUT);
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let envoy = text(deadline_header::EXPECTED_TIMEOUT_MS);
-    let grpc = text(deadline_header::GRPC_TIMEOUT);
+    let envoy = text(ENVOY);
+    let grpc = text(GRPC);
     let envoy = envoy.and_then(deadline_header::parse_timeout_ms);
     let grpc = grpc.and_then(deadline_header::parse_grpc_timeout);
     envoy.into_iter().chain(grpc).min()
 }
 
-/// A panic in a handler is that request's failure and nobody else's. The panic hook has
-/// logged it, inside the span of the request.
-async fn caught(mut router: Router, request: Request<Body>) -> Response {
-    // Everything of the routes runs inside of this future, the dispatch too.
-    let handling = async move { Service::call(&mut router, request).await };
-    let mut handling = std::pin::pin!(handling);
-    let handled = std::future::poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| handling.as_mut().poll(context));
-        match std::panic::catch_unwind(poll) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Ok(response))) => Poll::Ready(Some(response)),
-            Ok(Poll::Ready(Err(never))) => match never {},
-            Err(_panic) => Poll::Ready(None),
-        }
-    });
-    let response = handled.await;
-    response
-        .unwrap_or_else(|| ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR).into_response())
-}
-
 /// Turns what a handler made of a body that failed into what is true of it, and explains what
 /// is a bare error.
 async fn mended(app: &App, response: Response, fate: Option<Fate>) -> Response {
-    if !is_error(&response) {
-        return response;
-    }
     let most = app.settings.limits.body_bytes.get();
     let Some(problem) = fate.and_then(|fate| fate.problem(most)) else {
         return explained(response).await;
@@ -371,7 +357,7 @@ fn finish(
     app: &App,
     version: Version,
     mut response: Response,
-    mut tracked: Tracked,
+    mut tracked: Box<Tracked>,
     path: PathKind,
 ) -> Response<TrackedBody> {
     let headers = response.headers_mut();

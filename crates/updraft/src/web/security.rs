@@ -16,21 +16,32 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static("frame-ancestors 'none
 /// A year, for this host alone.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-pub(super) fn harden(headers: &mut HeaderMap, tls: bool) {
-    let page = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    let policy = if page { PAGE_POLICY } else { CONTENT_POLICY };
-    set(headers, header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    set(headers, header::CONTENT_SECURITY_POLICY, policy);
-    set(headers, header::REFERRER_POLICY, NO_REFERRER);
-    if tls {
-        set(headers, header::STRICT_TRANSPORT_SECURITY, HSTS);
-    }
-}
+/// The last one is for TLS alone.
+const NAMES: [HeaderName; 4] = [
+    header::X_CONTENT_TYPE_OPTIONS,
+    header::CONTENT_SECURITY_POLICY,
+    header::REFERRER_POLICY,
+    header::STRICT_TRANSPORT_SECURITY,
+];
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.entry(name).or_insert(value);
+pub(super) fn harden(headers: &mut HeaderMap, tls: bool) {
+    let mut page = false;
+    let mut missing = [true; 4];
+    // Answers have few headers: one look at all is cheaper than a search for each of these.
+    for (name, value) in headers.iter() {
+        page |= *name == header::CONTENT_TYPE && value.as_bytes().starts_with(b"text/html");
+        for (missing, wanted) in missing.iter_mut().zip(&NAMES) {
+            *missing &= name != wanted;
+        }
+    }
+    let policy = if page { PAGE_POLICY } else { CONTENT_POLICY };
+    let values = [NOSNIFF, policy, NO_REFERRER, HSTS];
+    let wanted = if tls { NAMES.len() } else { NAMES.len() - 1 };
+    for ((name, value), missing) in NAMES.into_iter().zip(values).zip(missing).take(wanted) {
+        if missing {
+            headers.insert(name, value);
+        }
+    }
 }
 
 #[cfg(test)]

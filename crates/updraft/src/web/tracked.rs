@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Version};
+use http::{Method, Request};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
 use super::connection::Requests;
-use crate::log::REQUESTS;
+use crate::in_hand::InHand;
+use crate::log::{AnsweredRequest, REQUESTS};
 use crate::metrics::{self, Exemplar, HttpServer, Route, Sizes};
-use crate::trace::RequestSpan;
+use crate::trace::OnDemand;
 
 /// When an answer that does not end by itself must end.
 pub(super) type End = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,47 +25,14 @@ pub(super) type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub(super) struct Tracked {
     requests: Arc<Requests>,
+    hand: Arc<InHand>,
     began: Instant,
-    span: RequestSpan,
     method: Method,
+    measured: metrics::Method,
+    request_bytes: Option<u64>,
     path: PathKind,
     status: Option<u16>,
     bytes: u64,
-    measured: Measured,
-}
-
-/// What is measured of a request from its beginning to its end.
-#[derive(Debug)]
-pub(super) struct Measured {
-    http: HttpServer,
-    method: metrics::Method,
-    request_bytes: Option<u64>,
-    exemplar: Option<Exemplar>,
-}
-
-impl Measured {
-    pub(super) fn begin(http: &HttpServer, request: &Request<Incoming>) -> Self {
-        let method = metrics::Method::of(request.method());
-        http.begin(method);
-        let traceparent = request.headers().get("traceparent");
-        let exemplar = traceparent.and_then(|it| Exemplar::of_traceparent(it.as_bytes()));
-        let request_bytes = request.body().size_hint().exact();
-        Self { http: http.clone(), method, request_bytes, exemplar }
-    }
-
-    fn end(&self, path: &PathKind, status: Option<u16>, took: Duration, response: u64) {
-        self.http.end(self.method);
-        let route = match path {
-            // Probes are not what users wait for.
-            PathKind::Health => return,
-            PathKind::Route(route) => route,
-            PathKind::Unmatched => self.http.unmatched(),
-        };
-        // As nginx has it: the client went away before there was an answer.
-        let status = status.unwrap_or(499);
-        let sizes = Sizes { request: self.request_bytes, response };
-        self.http.record((route, self.method, status), took, sizes, self.exemplar);
-    }
 }
 
 /// What the access log calls the path. Never the path itself, which anybody can choose.
@@ -78,24 +46,94 @@ pub(super) enum PathKind {
     Unmatched,
 }
 
+impl PathKind {
+    /// What is known of it by now.
+    pub(super) fn of(hand: &InHand) -> Self {
+        hand.route().map_or(Self::Unmatched, |route| Self::Route(Arc::clone(route)))
+    }
+}
+
 impl Tracked {
     pub(super) fn begin(
         requests: Arc<Requests>,
-        span: RequestSpan,
-        method: Method,
-        version: Version,
-        measured: Measured,
-    ) -> Self {
+        hand: Arc<InHand>,
+        request: &Request<Incoming>,
+    ) -> Box<Self> {
         requests.app.in_flight.0.fetch_add(1, Ordering::Relaxed);
-        requests.start(version);
-        let began = Instant::now();
-        let path = PathKind::Unmatched;
-        Self { requests, began, span, method, path, status: None, bytes: 0, measured }
+        requests.start(request.version());
+        let measured = metrics::Method::of(request.method());
+        requests.app.http.begin(measured);
+        Box::new(Self {
+            requests,
+            hand,
+            began: Instant::now(),
+            method: request.method().clone(),
+            measured,
+            request_bytes: request.body().size_hint().exact(),
+            path: PathKind::Unmatched,
+            status: None,
+            bytes: 0,
+        })
+    }
+
+    /// The request, for what is done for it.
+    pub(super) fn hand(&self) -> &Arc<InHand> {
+        &self.hand
+    }
+
+    /// When its header was complete.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) fn answered(&mut self, status: u16, path: PathKind) {
         self.status = Some(status);
         self.path = path;
+    }
+
+    fn route<'r>(&'r self, http: &'r HttpServer) -> Option<&'r Route> {
+        match &self.path {
+            // Probes are not what users wait for.
+            PathKind::Health => None,
+            PathKind::Route(route) => Some(route),
+            PathKind::Unmatched => Some(http.unmatched()),
+        }
+    }
+
+    /// Says that it has ended in the log: by the short way, or as an event.
+    fn log(&self, took: Duration) {
+        let http = &self.requests.app.http;
+        let span = self.hand.span();
+        if let (Some(status), Some(trace), Some(route)) =
+            (self.status, span.context(), self.route(http))
+        {
+            let request = AnsweredRequest {
+                method: &self.method,
+                route: route.json(),
+                status,
+                took,
+                bytes: self.bytes,
+                id: self.hand.id(),
+                trace,
+            };
+            let written = OnDemand::current(|ours| ours.access().map(|log| log.write(&request)));
+            if written.is_some() {
+                return;
+            }
+        }
+        let _inside = self.hand.enter();
+        let duration_ms = took.as_micros() as f64 / 1000.0;
+        let (method, status, bytes) = (self.method.as_str(), self.status, self.bytes);
+        match self.route(http) {
+            _ if status.is_none() => {
+                tracing::info!(target: REQUESTS, method, duration_ms, "the client went away before the answer");
+            }
+            None => tracing::debug!(target: REQUESTS, method, status, duration_ms, "health"),
+            Some(route) => {
+                let route = route.template();
+                tracing::info!(target: REQUESTS, method, route, status, duration_ms, bytes, "request");
+            }
+        }
     }
 }
 
@@ -105,32 +143,23 @@ impl Drop for Tracked {
         self.requests.end();
         let took = self.began.elapsed();
         if self.status.is_none() {
-            self.path = Route::matched().map_or(PathKind::Unmatched, PathKind::Route);
+            self.path = PathKind::of(&self.hand);
         }
-        self.measured.end(&self.path, self.status, took, self.bytes);
+        let http = &self.requests.app.http;
+        http.end(self.measured);
+        if let Some(route) = self.route(http) {
+            // As nginx has it: the client went away before there was an answer.
+            let status = self.status.unwrap_or(499);
+            let sizes = Sizes { request: self.request_bytes, response: self.bytes };
+            let exemplar = self.hand.span().sampled_caller().map(Exemplar::of_sampled);
+            http.record((route, self.measured, status), took, sizes, exemplar);
+        }
         let route = match &self.path {
             PathKind::Route(route) => Some(route.template()),
             _ => None,
         };
-        self.span.ended(&self.method, route, self.status);
-        let _inside = self.span.span().enter();
-        let duration_ms = took.as_micros() as f64 / 1000.0;
-        let (method, status, bytes) = (self.method.as_str(), self.status, self.bytes);
-        match &self.path {
-            _ if status.is_none() => {
-                tracing::info!(target: REQUESTS, method, duration_ms, "the client went away before the answer");
-            }
-            PathKind::Health => {
-                tracing::debug!(target: REQUESTS, method, status, duration_ms, "health")
-            }
-            PathKind::Route(route) => {
-                let route = route.template();
-                tracing::info!(target: REQUESTS, method, route, status, duration_ms, bytes, "request");
-            }
-            PathKind::Unmatched => {
-                tracing::info!(target: REQUESTS, method, route = "unmatched", status, duration_ms, bytes, "request");
-            }
-        }
+        self.hand.span().ended(&self.method, route, self.status);
+        self.log(took);
     }
 }
 
@@ -139,7 +168,7 @@ pub(super) struct TrackedBody {
     pub(super) body: Body,
     /// For streams: when they end though they could go on.
     pub(super) end: Option<End>,
-    pub(super) tracked: Tracked,
+    pub(super) tracked: Box<Tracked>,
 }
 
 impl std::fmt::Debug for TrackedBody {

@@ -11,6 +11,8 @@ mod peer;
 #[cfg(test)]
 mod probes;
 #[cfg(test)]
+mod scanner;
+#[cfg(test)]
 #[cfg(all(feature = "postgres", feature = "redis", feature = "testing"))]
 mod servers;
 #[cfg(test)]

@@ -112,6 +112,13 @@ impl Patient {
         line.map(|value| value.parse().unwrap())
     }
 
+    /// Its memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The detail of its health.
     pub(crate) fn health(&self) -> Value {
         serde_json::from_str(&get(&self.admin, "/health").body).unwrap()

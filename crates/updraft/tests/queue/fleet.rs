@@ -59,10 +59,23 @@ impl Fleet {
             Place::Nats => (file, database(Kind::Nats)),
         };
         let jobs = format!("{jobs}?queue=errands{parameters}");
+        Self::on(folder, databases, (db, jobs)).await
+    }
+
+    /// A fleet whose queue is on a server that a test may do anything to.
+    pub(crate) async fn on_server(server: &Server, parameters: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = format!("sqlite://{}/db.sqlite3", folder.path().display());
+        let jobs = format!("{}?queue=errands{parameters}", server.url());
+        Self::on(folder, Vec::new(), (db, jobs)).await
+    }
+
+    async fn on(folder: TempDir, databases: Vec<Database>, (db, jobs): (String, String)) -> Self {
         // In the database of the service, seen from outside, it is another URL.
         let seen = if jobs.starts_with("same:") {
             let separator = if db.contains('?') { '&' } else { '?' };
-            format!("{db}{separator}queue=errands{parameters}")
+            let parameters = jobs.split_once('?').unwrap_or_default().1;
+            format!("{db}{separator}{parameters}")
         } else {
             jobs.clone()
         };
@@ -154,12 +167,14 @@ impl Process {
     }
 
     /// Waits for a line whose message begins like this.
-    pub(crate) fn wait_for(&mut self, message: &str) {
+    pub(crate) fn wait_for(&mut self, message: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if self.note(&line).starts_with(message) => return,
+                Ok(line) if self.note(&line).starts_with(message) => {
+                    return self.seen.last().cloned().unwrap();
+                }
                 Ok(_) => {}
                 Err(error) => panic!("no `{message}` ({error}) in {:#?}", self.seen),
             }

@@ -2,6 +2,8 @@
 //! servers that go away.
 
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod cron;
 #[cfg(test)]
 mod fleet;

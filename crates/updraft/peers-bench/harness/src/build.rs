@@ -21,11 +21,8 @@ pub fn measure(build: bool) -> Result<Table> {
     for peer in PEERS.iter().filter(|peer| seen.insert(peer.package)) {
         let size = std::fs::metadata(programs.join(peer.package))?.len();
         let seconds = if build { built(peer.package)? } else { f64::NAN };
-        let cells = vec![
-            cell(size as f64 / MIB, 1),
-            crates(peer.package)?.to_string(),
-            cell(seconds, 0),
-        ];
+        let cells =
+            vec![cell(size as f64 / MIB, 1), crates(peer.package)?.to_string(), cell(seconds, 0)];
         rows.push((peer.title.to_owned(), cells));
     }
     Ok(Table {
@@ -52,6 +49,10 @@ fn built(package: &str) -> Result<f64> {
     let begin = Instant::now();
     let status = Command::new("cargo")
         .args(["build", "--release", "--manifest-path", MANIFEST, "--package", package])
+        // What everybody has who sets nothing, not what is measured here.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_TARGET_DIR", target.path())
         .stderr(Stdio::null())
         .status()?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use updraft_measure::loader::request;
 use updraft_measure::report::{Table, cell};
 
-use crate::peer::{PEERS, Peer, Place};
+use crate::peer::{PEERS, Peer, Place, is_answered};
 
 const CONNECTIONS: usize = 10_000;
 /// How long one answer may take.
@@ -38,7 +38,7 @@ pub fn measure(place: &Place) -> Result<Table> {
 
 fn held(place: &Place, peer: Peer) -> Result<(f64, f64)> {
     let (mut child, address) = place.start(peer)?;
-    child.wait_for(address)?;
+    child.wait_until(|| is_answered(address, "/"))?;
     drop(asked(address)?);
     let idle = child.resident() as f64;
     let connections: Result<Vec<_>> = (0..CONNECTIONS).map(|_| asked(address)).collect();

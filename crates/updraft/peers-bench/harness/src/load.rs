@@ -5,7 +5,7 @@ use updraft_measure::loader::Load;
 use updraft_measure::report::{Table, cell, median};
 
 use crate::Effort;
-use crate::peer::{PEERS, Peer, Place};
+use crate::peer::{PEERS, Peer, Place, is_answered};
 
 /// What is asked.
 const CASES: &[(&str, &str)] = &[("hello", "/"), ("JSON from SQLite", "/items/4711")];
@@ -14,7 +14,7 @@ const CONNECTIONS: &[usize] = &[8, 64];
 /// At this share of what the slowest peer can do, so that all have the same to do.
 const PACE_SHARE: f64 = 0.5;
 
-const HEAD: &[&str] = &["", "requests/s", "of bare axum", "µs of processor", "p50 µs", "p99 µs"];
+const HEAD: &[&str] = &["", "µs of processor", "of bare axum", "requests/s", "p50 µs", "p99 µs"];
 
 /// The windows of one peer in one case.
 #[derive(Default)]
@@ -45,33 +45,35 @@ fn case(
 ) -> Result<Table> {
     let mut seen: Vec<Seen> = PEERS.iter().map(|_| Seen::default()).collect();
     let load = Load { path, connections, pace: None };
-    // Each round asks every peer, so that a slow minute of the machine is everybody's.
-    for _ in 0..effort.rounds {
-        for (peer, seen) in PEERS.iter().zip(&mut seen) {
-            ask(place, effort, *peer, load, |_window, rate, processor| {
-                seen.rates.push(rate);
-                seen.processor.push(processor);
+    // Each round asks every peer, so that a slow minute of the machine is everybody's; every
+    // other one goes backwards, so that nobody always comes after the same.
+    for round in 0..effort.rounds {
+        for index in turns(round) {
+            ask(place, effort, PEERS[index], load, |_window, rate, processor| {
+                seen[index].rates.push(rate);
+                seen[index].processor.push(processor);
             })?;
         }
     }
     let slowest = seen.iter().map(|seen| median(seen.rates.clone())).fold(f64::MAX, f64::min);
     let paced = Load { pace: Some(slowest * PACE_SHARE), ..load };
-    for _ in 0..effort.rounds {
-        for (peer, seen) in PEERS.iter().zip(&mut seen) {
-            ask(place, effort, *peer, paced, |window, _, _| {
+    for round in 0..effort.rounds {
+        for index in turns(round) {
+            ask(place, effort, PEERS[index], paced, |window, _, _| {
                 let micros = |percent| window.percentile(percent).as_nanos() as f64 / 1000.0;
-                seen.p50.push(micros(50));
-                seen.p99.push(micros(99));
+                seen[index].p50.push(micros(50));
+                seen[index].p99.push(micros(99));
             })?;
         }
     }
-    let floor = seen.first().map_or(f64::NAN, |bare| median(bare.rates.clone()));
+    let floor = seen.first().map_or_else(Vec::new, |bare| bare.processor.clone());
     let rows = PEERS.iter().zip(&seen).map(|(peer, seen)| {
-        let rate = median(seen.rates.clone());
+        // Round by round: both had the same machine.
+        let ratios = floor.iter().zip(&seen.processor).map(|(floor, own)| floor / own);
         let cells = vec![
-            cell(rate, 0),
-            cell(rate / floor, 2),
             cell(median(seen.processor.clone()), 1),
+            cell(median(ratios), 2),
+            cell(median(seen.rates.clone()), 0),
             cell(median(seen.p50.clone()), 0),
             cell(median(seen.p99.clone()), 0),
         ];
@@ -85,6 +87,12 @@ fn case(
     })
 }
 
+/// Whose turn it is in a round, one after the other.
+fn turns(round: usize) -> Vec<usize> {
+    let forwards = 0..PEERS.len();
+    if round.is_multiple_of(2) { forwards.collect() } else { forwards.rev().collect() }
+}
+
 fn ask(
     place: &Place,
     effort: Effort,
@@ -93,7 +101,7 @@ fn ask(
     mut note: impl FnMut(&updraft_measure::loader::Window, f64, f64),
 ) -> Result<()> {
     let (mut child, address) = place.start(peer)?;
-    child.wait_for(address)?;
+    child.wait_until(|| is_answered(address, load.path))?;
     let window = load.run(address, effort.window / 4, effort.window, || child.processor_time())?;
     let requests = window.requests as f64;
     let rate = requests / window.elapsed.as_secs_f64();

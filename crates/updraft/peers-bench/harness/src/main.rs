@@ -25,7 +25,7 @@ struct Options {
     /// One short round: to see that everything runs.
     #[arg(long)]
     quick: bool,
-    /// Builds each peer from nothing as well, and times it. Takes many minutes.
+    /// Builds each peer from nothing as well, and times it: minutes more.
     #[arg(long)]
     build: bool,
     /// Write the page of the results as well.
@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long a turn is.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.6)]
     seconds: f64,
 }
 
@@ -53,10 +53,9 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let effort = match options.quick {
         true => Effort { rounds: 1, window: Duration::from_millis(300) },
-        false => Effort {
-            rounds: options.rounds,
-            window: Duration::from_secs_f64(options.seconds),
-        },
+        false => {
+            Effort { rounds: options.rounds, window: Duration::from_secs_f64(options.seconds) }
+        }
     };
     let folder = tempfile::tempdir()?;
     let place = Place::prepare(folder.path())?;

@@ -1,10 +1,13 @@
 //! The peers as processes: where their programs are, and how each is started.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use updraft_measure::child::{Child, PROXY, free_address};
+use updraft_measure::loader::request;
 
 /// A peer, or one way to run it.
 #[derive(Clone, Copy)]
@@ -38,7 +41,12 @@ pub const PEERS: &[Peer] = &[
         arguments: &[],
         variables: &[("OTLP", "1")],
     },
-    Peer { title: "actix-web, log and metrics", package: "peer-actix", arguments: &[], variables: &[] },
+    Peer {
+        title: "actix-web, log and metrics",
+        package: "peer-actix",
+        arguments: &[],
+        variables: &[],
+    },
     Peer { title: "poem, log", package: "peer-poem", arguments: &[], variables: &[] },
     Peer { title: "loco, log", package: "peer-loco", arguments: &[], variables: &[] },
 ];
@@ -75,7 +83,10 @@ impl Place {
             format!("PORT={}", address.port()),
             format!("ITEMS={}", items.display()),
             format!("ITEMS_URL=sqlite://{}", items.display()),
-            format!("LOCO_CONFIG_FOLDER={}", concat!(env!("CARGO_MANIFEST_DIR"), "/../loco/config")),
+            format!(
+                "LOCO_CONFIG_FOLDER={}",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../loco/config")
+            ),
         ];
         words.extend(peer.variables.iter().map(|(name, value)| format!("{name}={value}")));
         words.push(self.program(peer).display().to_string());
@@ -84,4 +95,17 @@ impl Place {
         let log = self.folder.join(format!("{}.log", peer.package));
         Ok((Child::start(PROXY, Path::new("env"), &words, log)?, address))
     }
+}
+
+/// Whether this is answered with 200: a peer may listen before it has what it answers from.
+pub fn is_answered(address: SocketAddr, path: &str) -> bool {
+    let once = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(&request(path))?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        Ok(&head == b"HTTP/1.1 200")
+    };
+    once().unwrap_or_default()
 }

@@ -1,16 +1,14 @@
 //! From the start of a process to its first answer.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use updraft_measure::child::START;
-use updraft_measure::loader::request;
 use updraft_measure::report::{Table, cell, median};
 
 use crate::Effort;
-use crate::peer::{PEERS, Place};
+use crate::peer::{PEERS, Place, is_answered};
 
 /// Starts of each peer in each round.
 const STARTS: usize = 10;
@@ -39,19 +37,10 @@ pub fn measure(place: &Place, effort: Effort) -> Result<Table> {
 
 fn answered(address: SocketAddr, begin: Instant) -> f64 {
     while begin.elapsed() < START {
-        if once(address).is_some() {
+        if is_answered(address, "/items/1") {
             return begin.elapsed().as_secs_f64() * 1000.0;
         }
         std::thread::park_timeout(Duration::from_micros(200));
     }
     f64::NAN
-}
-
-fn once(address: SocketAddr) -> Option<()> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-    stream.write_all(&request("/items/1")).ok()?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).ok()?;
-    (&head == b"HTTP/1.1 200").then_some(())
 }

@@ -32,7 +32,11 @@ impl Hooks for Peer {
         "peer"
     }
 
-    async fn boot(mode: StartMode, environment: &Environment, config: Config) -> Result<BootResult> {
+    async fn boot(
+        mode: StartMode,
+        environment: &Environment,
+        config: Config,
+    ) -> Result<BootResult> {
         create_app::<Self>(mode, environment, config).await
     }
 
