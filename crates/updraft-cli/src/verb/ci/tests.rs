@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 use serde_json::Value;
 use updraft_system::parse_manifest;
 
