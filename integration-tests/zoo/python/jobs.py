@@ -14,13 +14,18 @@ path = os.environ["JOBS_URL"].removeprefix("sqlite://").split("?")[0]
 
 
 def database():
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    return sqlite3.connect(path, timeout=10, isolation_level=None)
+
+
+def prepare():
+    """Once, before any worker runs: to turn to WAL does not wait for others."""
+    connection = database()
     connection.execute("pragma journal_mode = wal")
     connection.executescript(
         "create table if not exists zoo_jobs (id text primary key, free_at real not null);"
         "create table if not exists zoo_done (id text primary key, times integer not null)"
     )
-    return connection
+    connection.close()
 
 
 class Web(http.server.BaseHTTPRequestHandler):
@@ -83,5 +88,6 @@ def work():
 if has("worker"):
     work()
 else:
+    prepare()
     port = int(os.environ["PORT"])
     http.server.ThreadingHTTPServer(("0.0.0.0", port), Web).serve_forever()

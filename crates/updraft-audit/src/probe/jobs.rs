@@ -38,7 +38,7 @@ const WORKERS: usize = 3;
 /// So many jobs at once.
 const JOBS_AT_ONCE: usize = 8;
 /// How often a worker is stopped in the hope that it holds a job.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 6;
 /// How long one request may take.
 const QUESTION: Duration = Duration::from_secs(5);
 /// How long the first job may take.
@@ -299,7 +299,8 @@ impl<'a> Yard<'a> {
 
     /// Waits until the others do nothing more; says how many jobs are left.
     async fn settle(&self, all: &mut [Asked]) -> usize {
-        let quiet = self.bench.limit(QUIET.max(self.usual * 2));
+        // What is usual was measured here, in this minute; longer than a lease shows nothing.
+        let quiet = QUIET.max(self.usual * 2).min(self.jobs.lease / 2);
         let (mut left, mut since) = (self.undone(all).await, Instant::now());
         while left > 0 && since.elapsed() < quiet {
             tokio::time::sleep(LOOK_EVERY).await;
