@@ -8,21 +8,22 @@ mod load;
 mod setup;
 
 use std::env;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use integration_tests::{TestSystem, eventually, http, processes, until};
 
 use load::Load;
-use setup::{Manifest, SOON, answer, replicas};
+use setup::{Manifest, SOON, answer, campaign_rate, replicas};
 
 /// Requests a second in the gate.
 const RATE: u32 = 60;
 /// Roll-outs in the gate.
 const ROLL_OUTS: u32 = 2;
 
-fn number(variable: &str, otherwise: u32) -> u32 {
-    env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+fn roll_outs() -> u32 {
+    let asked = env::var("UPDRAFT_ROLL_OUTS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(ROLL_OUTS)
 }
 
 #[test]
@@ -33,8 +34,9 @@ fn no_request_fails_while_everything_is_replaced() -> Result<()> {
         Ok(system.ps()?.iter().map(|row| row.port).collect())
     };
     let before = ports(&system)?;
-    let load = Load::start(&url, number("UPDRAFT_ROLL_OUT_RATE", RATE));
-    for turn in 1..=number("UPDRAFT_ROLL_OUTS", ROLL_OUTS) {
+    let load = Load::start(&url, campaign_rate().unwrap_or(RATE));
+    let began = Instant::now();
+    for turn in 1..=roll_outs() {
         let new = if turn % 2 == 1 { ("a2", "b2", "b") } else { ("a1", "b1", "") };
         Manifest { front: new.0, back: new.1, ..scaled.clone() }.write(&system)?;
         system.ok(&["roll-out"])?;
@@ -46,7 +48,10 @@ fn no_request_fails_while_everything_is_replaced() -> Result<()> {
     }
     system.ok(&["restart", "back"])?;
     let total = load.end()?;
-    println!("{total} requests");
+    let rate = total as f64 / began.elapsed().as_secs_f64();
+    println!("{} roll-outs, {total} requests, {rate:.0} a second", roll_outs());
+    let asked = campaign_rate().map_or(0.0, f64::from);
+    ensure!(asked <= rate, "this machine gave {rate:.0} requests a second only");
     let log = system.ok(&["logs", "front"])?.stdout;
     ensure!(!log.contains("lost"), "a request was lost on the edge:\n{log}");
     system.ok(&["down"])?;
@@ -79,7 +84,7 @@ fn what_fails_changes_nothing_and_loses_nothing() -> Result<()> {
     ];
     for (bad, words) in cases {
         let text = bad.text().replace("within = \"10s\"", "within = \"3s\"");
-        let text = text.replace("python3 front.py a2", "sh -c 'echo no front; exit 9'");
+        let text = text.replace("node front.js a2", "sh -c 'echo no front; exit 9'");
         system.write("updraft.toml", &text)?;
         let failed = system.run(&["roll-out"])?.expect(1)?.said();
         for word in words.iter().chain(&["what ran before runs on"]) {
@@ -193,9 +198,9 @@ fn of_an_exclusive_process_there_are_never_two_and_that_is_said_before() -> Resu
 
     // The old one is started again where the new one fails.
     let broken = Manifest { back: "b3 alone", ..alone.clone() };
-    system.write("alone.py", "import sys; sys.exit('no alone')")?;
+    system.write("alone.js", "console.error('no alone'); process.exit(1);")?;
     let text = broken.text().replace("roll = { settle = \"200ms\" }\n", "roll = \"exclusive\"\n");
-    system.write("updraft.toml", &text.replace("server.py b3", "alone.py b3"))?;
+    system.write("updraft.toml", &text.replace("server.js b3", "alone.js b3"))?;
     let failed = system.run(&["roll-out"])?.expect(1)?.said();
     ensure!(failed.contains("no alone"), "{failed}");
     assert_eq!(answer(&url)?, "a1 b2");
@@ -206,7 +211,7 @@ fn of_an_exclusive_process_there_are_never_two_and_that_is_said_before() -> Resu
 #[test]
 fn services_needs_routes_and_values_come_and_go_with_the_graph() -> Result<()> {
     let old = Manifest {
-        more: "[service.gone]\nroute = '/gone'\nrun = 'python3 server.py gone'",
+        more: "[service.gone]\nroute = '/gone'\nrun = 'node server.js gone'",
         ..Manifest::default()
     };
     let (system, url) = old.up()?;
@@ -215,7 +220,7 @@ fn services_needs_routes_and_values_come_and_go_with_the_graph() -> Result<()> {
     // One path, another service behind it; and a value of the configuration.
     let new = Manifest {
         keys: "[service.back.config]\nGREETING = { type = \"string\", default = \"hello\" }",
-        more: "[service.new]\nroute = '/gone'\nrun = 'python3 server.py new'\nneeds = ['front', 'notes']\n\
+        more: "[service.new]\nroute = '/gone'\nrun = 'node server.js new'\nneeds = ['front', 'notes']\n\
                [resource]\nnotes = { kind = 'sql' }",
         ..old.clone()
     };

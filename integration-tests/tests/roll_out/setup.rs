@@ -1,5 +1,6 @@
 //! Two services, one behind the other, whose programs do as they are told.
 
+use std::env;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,85 +12,70 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// A server that tells its version. Its second argument is a fault: `never` is it ready,
 /// `crashes` a second after it was ready, `stubborn` at SIGTERM. Of `alone` there are never two.
 const SERVER: &str = r#"
-import os, signal, sys, threading, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+const fs = require("fs"), http = require("http");
+const [version, fault = ""] = process.argv.slice(2);
 
-version, fault = sys.argv[1], (sys.argv[2:] or [""])[0]
+function crash() {
+  console.log("last words of " + version);
+  process.exit(7);
+}
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self):
-        if self.path == "/slow":
-            time.sleep(0.3)
-        ready = fault != "never" or self.path != "/readyz"
-        body = (version + " " + os.environ.get("GREETING", "")).strip().encode()
-        self.send_response(200 if ready else 503)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        if fault == "crashes" and self.path == "/readyz":
-            threading.Timer(1, crash).start()
-
-    def log_message(self, *_):
-        pass
-
-def crash():
-    print("last words of " + version, flush=True)
-    os._exit(7)
-
-print(version + " begins", flush=True)
-if fault == "alone":
-    mine = os.open("alone.lock", os.O_CREAT | os.O_EXCL)
-ThreadingHTTPServer.request_queue_size = 128
-server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
-def end(*_):
-    if fault == "alone":
-        os.unlink("alone.lock")
-    os._exit(0)
-signal.signal(signal.SIGTERM, signal.SIG_IGN if fault == "stubborn" else end)
-server.serve_forever()
+console.log(version + " begins");
+if (fault === "alone") fs.closeSync(fs.openSync("alone.lock", "wx"));
+process.on("SIGTERM", () => {
+  if (fault === "stubborn") return;
+  if (fault === "alone") fs.unlinkSync("alone.lock");
+  process.exit(0);
+});
+const server = http.createServer((request, response) => {
+  const ready = fault !== "never" || request.url !== "/readyz";
+  const body = (version + " " + (process.env.GREETING || "")).trim();
+  const answer = () => {
+    response.writeHead(ready ? 200 : 503, { "content-length": Buffer.byteLength(body) });
+    response.end(body);
+    if (fault === "crashes" && request.url === "/readyz") setTimeout(crash, 1000);
+  };
+  request.url === "/slow" ? setTimeout(answer, 300) : answer();
+});
+server.keepAliveTimeout = 0;
+server.listen(process.env.PORT, "127.0.0.1");
 "#;
 
 /// Passes each request on to `back`, on connections that it keeps, and says what came.
 const FRONT: &str = r#"
-import http.client, os, sys, threading, urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+const http = require("http");
+const agent = new http.Agent({ keepAlive: true }), version = process.argv[2];
 
-back, kept = urllib.parse.urlsplit(os.environ["BACK_URL"]), threading.local()
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self):
-        if self.path == "/readyz":
-            return self.answer(200, b"")
-        try:
-            if not hasattr(kept, "way"):
-                kept.way = http.client.HTTPConnection(back.hostname, back.port)
-            kept.way.request("GET", self.path)
-            came = kept.way.getresponse()
-            status, body = came.status, sys.argv[1].encode() + b" " + came.read()
-        except Exception as error:
-            status, body = 500, repr(error).encode()
-        if status != 200:
-            print("lost", status, body, flush=True)
-        self.answer(status, body)
-
-    def answer(self, status, body):
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-ThreadingHTTPServer.request_queue_size = 128
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+const server = http.createServer((request, response) => {
+  const answer = (status, body) => {
+    response.writeHead(status, { "content-length": body.length });
+    response.end(body);
+  };
+  const lost = (status, body) => {
+    console.log("lost", status, body.toString());
+    answer(status, body);
+  };
+  if (request.url === "/readyz") return answer(200, Buffer.alloc(0));
+  const call = http.get(new URL(request.url, process.env.BACK_URL), { agent }, (came) => {
+    const parts = [Buffer.from(version + " ")];
+    came.on("data", (part) => parts.push(part));
+    came.on("error", (error) => lost(500, Buffer.from(String(error))));
+    came.on("end", () => {
+      const tell = came.statusCode === 200 ? answer : lost;
+      tell(came.statusCode, Buffer.concat(parts));
+    });
+  });
+  call.on("error", (error) => lost(500, Buffer.from(String(error))));
+});
+process.on("SIGTERM", () => process.exit(0));
+server.keepAliveTimeout = 0;
+server.listen(process.env.PORT, "127.0.0.1");
 "#;
+
+/// The requests a second that a campaign asks for; then the command is the one that users have.
+pub(crate) fn campaign_rate() -> Option<u32> {
+    env::var("UPDRAFT_ROLL_OUT_RATE").ok()?.parse().ok()
+}
 
 /// What is run; each test changes a field of it.
 #[derive(Clone, Debug)]
@@ -120,11 +106,11 @@ system = "roll"
 [service.front]
 needs = ["back"]
 route = "/"
-process.web = {{ run = "python3 front.py {front}", ready = "/readyz", roll = {{ settle = "200ms" }} }}
+process.web = {{ run = "node front.js {front}", ready = "/readyz", roll = {{ settle = "200ms" }} }}
 [service.back]
 task.migrate = {{ run = "{task}", when = "release" }}
 [service.back.process.web]
-run = "python3 server.py {back}"
+run = "node server.js {back}"
 ready = {{ http = "/readyz", within = "10s" }}
 roll = {{ settle = "{settle}" }}
 {keys}
@@ -139,9 +125,12 @@ roll = {{ settle = "{settle}" }}
 
     /// The folder of the system.
     pub(crate) fn folder(&self) -> Result<TestSystem> {
-        let system = TestSystem::new(&self.text())?;
-        system.write("server.py", SERVER)?;
-        system.write("front.py", FRONT)?;
+        let mut system = TestSystem::new(&self.text())?;
+        if campaign_rate().is_some() {
+            system = system.optimised()?;
+        }
+        system.write("server.js", SERVER)?;
+        system.write("front.js", FRONT)?;
         Ok(system)
     }
 
