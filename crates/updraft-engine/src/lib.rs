@@ -8,6 +8,7 @@ mod build;
 mod durable;
 mod engine;
 pub mod environment;
+mod gates;
 pub mod logs;
 mod memory;
 mod ports;

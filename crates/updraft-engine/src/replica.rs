@@ -12,6 +12,7 @@ use updraft_system::{LogSource, LogStream, ProcessState, Role};
 
 use crate::backoff::{Backoff, STABLE};
 use crate::board::{Board, Gate, Row};
+use crate::gates;
 use crate::logs::LogStore;
 use crate::probe;
 use crate::resource::ServerReady;
@@ -162,18 +163,9 @@ impl Replica {
     /// Waits until everything it comes after is there; `false`: it is not wanted any more.
     async fn pass_gates(&mut self) -> bool {
         let gates = self.plan.borrow().gates.clone();
-        let mut board = self.board.subscribe();
-        loop {
-            let Some(closed) = board.borrow_and_update().closed_gate(&gates) else { return true };
-            self.show(|row| {
-                row.state = ProcessState::Waiting;
-                row.detail = Some(closed);
-            });
-            board.mark_unchanged();
-            tokio::select! {
-                _ = board.changed() => {}
-                () = unwanted(&mut self.intent) => return false,
-            }
+        tokio::select! {
+            () = gates::opened(&self.board, &self.source, &gates) => true,
+            () = unwanted(&mut self.intent) => false,
         }
     }
 
