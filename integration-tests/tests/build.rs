@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::TestSystem;
+use integration_tests::{TestSystem, eventually, said};
 use serde_json::Value;
 
 /// A service of files, and one that a command makes.
@@ -40,14 +40,6 @@ fn digest(system: &TestSystem, words: &[&str]) -> Result<String> {
     let last = built.stdout.lines().last().context("no output")?.to_owned();
     ensure!(last.starts_with("sha256:") && last.len() == 71, "{last}");
     Ok(last)
-}
-
-fn said(program: &str, words: &[&str], folder: &Path) -> Result<String> {
-    let output = Command::new(program).args(words).current_dir(folder).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {words:?}: {error}{text}");
-    Ok(text)
 }
 
 #[test]
@@ -311,6 +303,27 @@ fn the_preset_of_python_brings_the_interpreter_of_its_environment() -> Result<()
     let root = system.root().join("bundle/rootfs");
     let words = [root.to_str().context("no name")?, "/app/.venv/bin/python", "/app/app.py"];
     assert_eq!(said("chroot", &words, system.root())?.trim(), "\"/app/.venv\"");
+    Ok(())
+}
+
+#[test]
+fn a_build_that_writes_elsewhere_is_waited_for() -> Result<()> {
+    let system = works()?;
+    let run = "exec > log.txt 2>&1; for i in $(seq 1 200000); do :; done; cp source.txt made.txt; cp made.txt net.txt";
+    let manifest = MANIFEST.replace(
+        "run = \"cat /proc/net/dev > net.txt; cp source.txt made.txt\"",
+        &format!("run = {run:?}"),
+    );
+    system.write("updraft.toml", &manifest.replace("sh run.sh", "python3 -m http.server"))?;
+    digest(&system, &["build", "made"])?;
+    fs::remove_file(system.directory().join("made/made.txt"))?;
+    system.write("made/source.txt", "made again")?;
+    let up = system.up()?;
+    eventually("it is built and runs", Duration::from_secs(60), || {
+        Ok(system.ps()?.iter().any(|row| row.service == "made" && row.pid.is_some()))
+    })?;
+    assert_eq!(fs::read_to_string(system.directory().join("made/made.txt"))?, "made again");
+    drop(up);
     Ok(())
 }
 

@@ -6,11 +6,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{Running, TestSystem, eventually, http, repository};
+use integration_tests::{Running, TestSystem, eventually, http, repository, said};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -18,14 +17,6 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// What an image may have beside the program and its libraries, in parts of both: 1 %.
 const BESIDE: u64 = 100;
-
-fn said(program: &str, words: &[&str], folder: &Path) -> Result<String> {
-    let output = Command::new(program).args(words).current_dir(folder).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {words:?}: {error}{text}");
-    Ok(text)
-}
 
 /// The images of all services in one layout.
 struct Images<'a> {

@@ -223,21 +223,20 @@ impl Request {
         let mut running = JoinSet::new();
         let (alone, beside): (Vec<_>, Vec<_>) =
             asked.into_iter().enumerate().partition(|(_, asked)| asked.id() == ProbeId::VRepro);
-        for (place, asked) in beside.into_iter().chain(alone) {
-            // Nothing that is timed runs beside a build, which takes all processors.
-            let wanted = if asked.id() == ProbeId::VRepro { all } else { 1 };
-            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let answer = |(place, asked): (usize, Asked)| {
             let (judge, lanes, begun) = (Arc::clone(judge), Arc::clone(&lanes), begun.clone());
-            running.spawn(async move {
+            async move {
                 // The lanes are never closed.
-                let _lanes = lanes.acquire_many_owned(wanted).await;
+                let _lane = lanes.acquire_owned().await;
                 let (id, shape) = (asked.id(), asked.shape);
                 let program = asked.subject.name.clone();
                 drop(begun.send(Progress::Begun { id, program, shape }).await);
                 (place, asked.answer(&judge).await)
-            });
-        }
-        drop(begun);
+            }
+        };
+        beside.into_iter().for_each(|asked| drop(running.spawn(answer(asked))));
+        // Nothing that is timed runs beside a build, which takes all processors.
+        let mut alone = alone.into_iter();
         let mut findings = Vec::with_capacity(of);
         loop {
             tokio::select! {
@@ -251,7 +250,10 @@ impl Request {
                     }
                     // A probe that panics is a fault of ours; the others go on.
                     Some(Err(_)) => {}
-                    None => break,
+                    None => match alone.next() {
+                        Some(asked) => drop(running.spawn(answer(asked))),
+                        None => break,
+                    },
                 },
             }
         }

@@ -46,18 +46,19 @@ impl Judge {
         subject: &Arc<Subject>,
         shape: Option<Shape>,
     ) -> Finding {
-        let trials = match self.admit(probe, subject, shape).await {
+        let weighed = match self.admit(probe, subject, shape).await {
             Ok(()) => match &subject.build {
                 // The processes of a service have one artefact, which is built for all of them.
+                // Two builds that differ need no further trial.
                 Some(building) if probe.id == ProbeId::VRepro => {
-                    let trials = || self.trials(probe, subject, shape);
-                    building.judged.get_or_init(trials).await.clone()
+                    let look = || (probe.look)(self.bench(subject, shape));
+                    said_once(building.judged.get_or_init(look).await.clone())
                 }
-                _ => self.trials(probe, subject, shape).await,
+                _ => weighed(self.trials(probe, subject, shape).await),
             },
-            Err(seen) => vec![seen],
+            Err(seen) => weighed(vec![seen]),
         };
-        weighed(trials).finding(probe.id, &subject.name, shape)
+        weighed.finding(probe.id, &subject.name, shape)
     }
 
     /// Whether the probe can say anything of the program here.

@@ -51,7 +51,7 @@ struct Bench {
     egress: bool,
     tiers: OnceCell<Tiers>,
     /// Holds the networks of trials, or why it cannot.
-    holder: OnceCell<Result<network::Holder, String>>,
+    holder: OnceCell<network::Holder>,
     trials: AtomicU64,
     /// Taken by whoever prepares a server.
     preparing: Mutex<()>,
@@ -131,9 +131,9 @@ impl Lab {
 
     /// A network in which nobody is; `log`: where to note whom its programs look for.
     async fn enclosure(&self, log: Option<&Path>) -> Result<Network, Unstartable> {
-        let holder = self.0.holder.get_or_init(|| network::Holder::start(self)).await;
         let refused = |reason| Unstartable::Machine(format!("a network of its own: {reason}"));
-        let holder = holder.as_ref().map_err(|reason| refused(reason.clone()))?;
+        let holder = self.0.holder.get_or_try_init(|| network::Holder::start(self)).await;
+        let holder = holder.map_err(refused)?;
         holder.network(log).await.map_err(|error| refused(error.to_string()))
     }
 

@@ -23,7 +23,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use crate::role::VERB;
 use crate::verdict::Shape;
 
-pub(crate) use enclosure::{ASK_V4, ASK_V6, READY, Reply, main as hold_networks};
+pub(crate) use enclosure::{ASK_FORGET, ASK_V4, ASK_V6, READY, Reply, main as hold_networks};
 pub(crate) use spec::{Joined, Overlay, ReadOnly, Spec, Status};
 pub(crate) use trace::Executed;
 pub(crate) use watch::Sought;

@@ -102,7 +102,7 @@ fn unpacked(state: &StateDir, release: &Release, service: &Name) -> Result<Servi
 fn unpack(image: &StoredImage, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let parent: PathBuf = folder.parent().map(Path::to_owned).unwrap_or_default();
     fs::create_dir_all(&parent)?;
-    sweep(&parent)?;
+    sweep(&parent);
     let draft = tempfile::Builder::new().prefix(DRAFT).tempdir_in(&parent)?;
     let inside = draft.path().join("root");
     image.unpack(&inside, UnpackOptions::default())?;
@@ -134,16 +134,23 @@ fn make_read_only(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what a command that was killed has left.
-fn sweep(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+/// Removes what a command that was killed has left. What is in use, or goes meanwhile, is not
+/// what whoever calls this waits for.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
         if entry.file_name().to_string_lossy().starts_with(DRAFT) && ABANDONED < age {
-            updraft_engine::remove_folder(&entry.path())?;
+            drop(updraft_engine::remove_folder(&entry.path()));
         }
     }
-    Ok(())
+}
+
+/// The name goes first: whoever finds a folder by its name takes it for whole.
+fn give_up(parent: &Path, folder: &Path) -> io::Result<()> {
+    let draft = tempfile::Builder::new().prefix(DRAFT).tempdir_in(parent)?;
+    fs::rename(folder, draft.path().join("root"))?;
+    updraft_engine::remove_folder(&draft.keep())
 }
 
 /// Removes the programs of releases that are neither current nor among the newest; they are
@@ -158,11 +165,11 @@ pub(crate) fn prune(state: &StateDir, store: &Store) -> Result<(), Failure> {
     let kept = newest.chain(runs).chain(&current).flat_map(|release| release.builds.values());
     let kept: BTreeSet<String> =
         kept.map(|build| build.digest.hex().chars().take(NAME_DIGITS).collect()).collect();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with(DRAFT) && !kept.contains(&name) {
             // What cannot be removed now is removed after the next release.
-            drop(updraft_engine::remove_folder(&entry.path()));
+            drop(give_up(&folder, &entry.path()));
         }
     }
     Ok(())

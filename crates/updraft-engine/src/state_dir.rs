@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-use updraft_system::Name;
+use updraft_system::{Build, Name, Service};
 
 /// Where state is kept in a home, by the XDG Base Directory Specification.
 const IN_HOME: &str = ".local/state";
@@ -113,9 +113,15 @@ impl StateDir {
         self.root.join("resources")
     }
 
-    /// The folder of builds that Cargo makes for images: without paths of this machine.
-    pub fn artifacts(&self) -> PathBuf {
-        self.root.join("artifacts")
+    /// The memory of a service's builds for images. Cargo's programs are made in another way than
+    /// for `up`, without paths of this machine; what else is made lies in the service's folder,
+    /// and is remembered once.
+    pub fn made_of(&self, service: &Service) -> PathBuf {
+        let stores = match service.build {
+            Build::Cargo => self.root.join("artifacts"),
+            _ => self.builds(),
+        };
+        stores.join(service.name.as_str())
     }
 
     /// The folder of staged builds.

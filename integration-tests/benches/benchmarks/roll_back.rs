@@ -31,9 +31,10 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
     }
     Ok(vec![Table {
         title: "A rollback",
-        how: "From `updraft rollback` until it returns: the release of before is unpacked, \
-              started, ready, serves in\nplace of the other, which has ended. The floor is the \
-              start of the program alone until it answers."
+        how: "From `updraft rollback` until it returns: the release of before, whose programs \
+              are on the disk as those of\nthe ten newest are, is started, ready, and serves in \
+              place of the other, which has ended. The floor is\nthe start of the program alone \
+              until it answers."
             .to_owned(),
         unit: "ms",
         less_is_better: true,

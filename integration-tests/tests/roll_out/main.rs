@@ -256,3 +256,24 @@ fn services_needs_routes_and_values_come_and_go_with_the_graph() -> Result<()> {
     system.ok(&["down"])?;
     system.expect_nothing(&[], Duration::ZERO)
 }
+
+/// What a start waits for may be what the roll-out mends.
+#[test]
+fn a_start_that_hangs_is_mended() -> Result<()> {
+    let manifest = |base: &str| {
+        format!(
+            "system = 'stuck'\n[service.base]\nrun = '{base}'\n[service.web]\nneeds = ['base']\n\
+             run = 'python3 web.py'\ntask.migrate = {{ run = 'touch migrated', when = 'release' }}\n"
+        )
+    };
+    let system = TestSystem::new(&manifest("false"))?;
+    let mut up = system.up()?;
+    system.row_when(("base", "web"), SOON, |row| row.restarts > 0)?;
+    system.write("updraft.toml", &manifest("python3 web.py"))?;
+    system.ok(&["roll-out", "--deadline", "60s"])?;
+    system.row_when(("web", "web"), SOON, |row| row.state == "ready")?;
+    ensure!(system.directory().join("migrated").exists(), "the release task did not run");
+    up.signal(rustix::process::Signal::INT)?;
+    up.ended(SOON)?;
+    system.expect_nothing(&[], SOON)
+}

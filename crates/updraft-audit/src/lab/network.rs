@@ -13,10 +13,11 @@ use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::Mutex;
 use updraft_engine::{CommandPlan, Scope};
+use updraft_mesh::ShortPath;
 
 use super::Lab;
 use super::output::{Line, Output};
-use crate::launch::{ASK_V4, ASK_V6, Joined, READY, Reply, Sought};
+use crate::launch::{ASK_FORGET, ASK_V4, ASK_V6, Joined, READY, Reply, Sought};
 use crate::role::VERB;
 
 /// How long the process that holds networks may take to be there.
@@ -57,7 +58,8 @@ struct Held {
 
 impl Holder {
     pub(super) async fn start(lab: &Lab) -> Result<Self, String> {
-        let socket = lab.0.root.join("networks");
+        // One of its own for each attempt: a name of before is taken.
+        let socket = lab.place().map_err(|error| error.to_string())?.join("networks");
         let words = [&lab.executable().to_string_lossy(), VERB, "networks"].map(str::to_owned);
         let argv = words.into_iter().chain([socket.to_string_lossy().into_owned()]).collect();
         let (env, cwd) = (std::collections::BTreeMap::new(), lab.0.root.clone());
@@ -81,7 +83,8 @@ impl Holder {
     /// A network in which nobody is; `log`: where to note whom its programs look for.
     pub(super) async fn network(&self, log: Option<&Path>) -> io::Result<Network> {
         let made = async {
-            let mut holder = UnixStream::connect(&self.socket).await?;
+            let short = ShortPath::of(&self.socket)?;
+            let mut holder = UnixStream::connect(short.path()).await?;
             let line = log.map(|log| log.to_string_lossy().into_owned()).unwrap_or_default();
             holder.write_all(format!("{line}\n").as_bytes()).await?;
             let reply = holder.async_io(Interest::READABLE, || Reply::receive(&holder)).await?;
@@ -101,7 +104,13 @@ impl Holder {
 }
 
 impl Held {
-    async fn socket(&self, asked: u8) -> io::Result<TcpSocket> {
+    /// Asks the holder. Whoever gives up meanwhile leaves no reply behind for the next one.
+    async fn ask(self: &Arc<Self>, asked: u8) -> io::Result<Reply> {
+        let held = Arc::clone(self);
+        tokio::spawn(async move { held.ask_to_the_end(asked).await }).await?
+    }
+
+    async fn ask_to_the_end(&self, asked: u8) -> io::Result<Reply> {
         let mut holder = self.holder.lock().await;
         let replied = async {
             holder.write_all(&[asked]).await?;
@@ -112,10 +121,7 @@ impl Held {
             holder.shutdown().await?;
             return Err(io::ErrorKind::TimedOut.into());
         };
-        match reply? {
-            Reply::Socket(socket) => Ok(TcpSocket::from_std_stream(socket.into())),
-            Reply::Made(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        reply
     }
 }
 
@@ -132,9 +138,20 @@ impl Network {
     }
 
     /// Whom its programs have looked for so far, where that is noted.
-    pub(super) fn sought(&self) -> Vec<Sought> {
-        let log = self.0.as_ref().and_then(|held| held.log.as_deref());
-        log.map(Sought::read).unwrap_or_default()
+    pub(super) async fn sought(&self) -> io::Result<Vec<Sought>> {
+        let Some(held) = &self.0 else { return Ok(Vec::new()) };
+        let Some(log) = &held.log else { return Ok(Vec::new()) };
+        // Before a reply all is noted that has come by then.
+        drop(held.ask(ASK_V4).await?);
+        Ok(Sought::read(log))
+    }
+
+    /// Forgets whom its programs have looked for so far.
+    pub(super) async fn forget(&self) -> io::Result<()> {
+        match &self.0 {
+            Some(held) if held.log.is_some() => held.ask(ASK_FORGET).await.map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// An address in it.
@@ -154,11 +171,10 @@ impl Network {
     /// A socket for such an address.
     async fn socket(&self, of: SocketAddr) -> io::Result<TcpSocket> {
         match &self.0 {
-            Some(held) => {
-                let (held, asked) = (Arc::clone(held), if of.is_ipv4() { ASK_V4 } else { ASK_V6 });
-                // Whoever gives up meanwhile must not leave a reply behind for the next one.
-                tokio::spawn(async move { held.socket(asked).await }).await?
-            }
+            Some(held) => match held.ask(if of.is_ipv4() { ASK_V4 } else { ASK_V6 }).await? {
+                Reply::Socket(socket) => Ok(TcpSocket::from_std_stream(socket.into())),
+                Reply::Made(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            },
             None if of.is_ipv4() => TcpSocket::new_v4(),
             None => TcpSocket::new_v6(),
         }

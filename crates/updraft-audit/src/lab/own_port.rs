@@ -26,7 +26,7 @@ pub(super) struct OwnPorts {
     /// Who runs of them, in each network for itself.
     turns: Mutex<Turns>,
     /// Those whose port somebody has who is not of this audit.
-    hopeless: Mutex<BTreeSet<String>>,
+    hopeless: Mutex<BTreeSet<(String, NetworkId)>>,
 }
 
 impl OwnPorts {
@@ -68,13 +68,15 @@ impl OwnPorts {
     }
 
     /// Notes that waiting was in vain.
-    pub(super) fn give_up(&self, subject: &Subject) {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).insert(key(subject));
+    pub(super) fn give_up(&self, subject: &Subject, network: NetworkId) {
+        let mut hopeless = self.hopeless.lock().unwrap_or_else(PoisonError::into_inner);
+        hopeless.insert((key(subject), network));
     }
 
     /// Whether waiting was in vain before.
-    pub(super) fn is_hopeless(&self, subject: &Subject) -> bool {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(subject))
+    pub(super) fn is_hopeless(&self, subject: &Subject, network: NetworkId) -> bool {
+        let hopeless = self.hopeless.lock().unwrap_or_else(PoisonError::into_inner);
+        hopeless.contains(&(key(subject), network))
     }
 }
 

@@ -177,8 +177,8 @@ impl Running {
     }
 
     /// Whom it has looked for so far, where it is watched.
-    pub(crate) fn sought(&self) -> Vec<Sought> {
-        self.provided.network.sought()
+    pub(crate) async fn sought(&self) -> std::io::Result<Vec<Sought>> {
+        self.provided.network.sought().await
     }
 
     /// Keeps others of its kind from being started meanwhile.

@@ -71,9 +71,15 @@ pub(crate) enum Unstartable {
 impl Unstartable {
     /// Whether evidence says of a program that it did not come up.
     pub(crate) fn is_told_in(evidence: &str) -> bool {
-        ["it ended before it was ready", "it was not ready within"]
-            .iter()
-            .any(|words| evidence.contains(words))
+        [
+            "it ended before it was ready",
+            "it was not ready within",
+            // A task that it wants to have been run.
+            "`task ",
+            "does not succeed in the first place",
+        ]
+        .iter()
+        .any(|words| evidence.contains(words))
     }
 
     /// Whether the program says that its port is somebody else's.
@@ -112,8 +118,8 @@ impl Lab {
             let Some(network) = shared.filter(|_| error.port_was_taken()) else {
                 return Err(error);
             };
-            if Instant::now() >= until || self.0.own_ports.is_hopeless(subject) {
-                self.0.own_ports.give_up(subject);
+            if Instant::now() >= until || self.0.own_ports.is_hopeless(subject, network) {
+                self.0.own_ports.give_up(subject, network);
                 return Err(Unstartable::Taken);
             }
             // Alone, and as soon as the one before it is gone.
@@ -179,6 +185,9 @@ impl Lab {
             let setup = Setup { provided: Some(provided.clone()), ..Setup::new(Shape::Child) };
             let stage = Stage::prepare(self, subject, &setup, self.means().await).await?;
             self.release_tasks(&stage, subject).await?;
+            // The program is judged, and not its tasks.
+            let forgotten = stage.provided.network.forget().await;
+            forgotten.map_err(|error| Unstartable::Machine(error.to_string()))?;
         }
         Ok(provided)
     }

@@ -19,6 +19,7 @@ use rustix::net::{
 };
 use rustix::process::getuid;
 use rustix::thread::gettid;
+use updraft_mesh::ShortPath;
 
 use super::watch::Watch;
 use super::{namespace, network};
@@ -29,6 +30,9 @@ pub(crate) const READY: &str = "ready";
 pub(crate) const ASK_V4: u8 = b'4';
 /// Asks for a socket of IPv6.
 pub(crate) const ASK_V6: u8 = b'6';
+
+/// Asks to forget whom programs have looked for so far.
+pub(crate) const ASK_FORGET: u8 = b'f';
 
 /// Why nothing was made, as an error of the kernel.
 const FAILED: u8 = b'e';
@@ -50,7 +54,9 @@ pub(crate) fn main(path: &Path) -> io::Result<ExitCode> {
     if !getuid().is_root() {
         namespace::own_user()?;
     }
-    let audits = UnixListener::bind(path)?;
+    // Folders for temporary files may be deeper than the address of a socket is long.
+    let short = ShortPath::of(path)?;
+    let audits = UnixListener::bind(short.path())?;
     let mut out = io::stdout();
     writeln!(out, "{READY}")?;
     out.flush()?;
@@ -109,10 +115,11 @@ fn serve(mut audit: UnixStream, mut watch: Watch) -> io::Result<()> {
             if audit.read(&mut asked)? == 0 {
                 return Ok(());
             }
-            match fresh_socket(asked[0]) {
-                Ok(socket) => reply(&audit, SOCKET, 0, Some(&socket))?,
-                Err(error) => failed(&audit, &error)?,
-            }
+            let replied = match asked[0] {
+                ASK_FORGET => watch.forget().map(|()| reply(&audit, MADE, 0, None)),
+                family => fresh_socket(family).map(|it| reply(&audit, SOCKET, 0, Some(&it))),
+            };
+            replied.unwrap_or_else(|error| failed(&audit, &error))?;
         }
     }
 }

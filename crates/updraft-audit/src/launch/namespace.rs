@@ -71,9 +71,13 @@ fn join(network: &Joined, root: bool) -> io::Result<()> {
     Ok(setns(net, CloneFlags::CLONE_NEWNET)?)
 }
 
-/// Those who look up names for others live outside (`nss-resolve(8)`, `nscd(8)`).
-const NAME_SERVICES: [&str; 3] =
-    ["/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/var/run/nscd/socket"];
+/// Those who look up names for others live outside (`nss-resolve(8)`, `nscd(8)`, nss-mdns).
+const NAME_SERVICES: [&str; 4] = [
+    "/run/systemd/resolve/io.systemd.Resolve",
+    "/run/nscd/socket",
+    "/var/run/nscd/socket",
+    "/run/avahi-daemon/socket",
+];
 
 /// Lets names be asked for inside of the network and nowhere else.
 fn keep_names_inside(network: &Joined, status: &Path) -> io::Result<()> {

@@ -70,6 +70,12 @@ impl Watch {
         all
     }
 
+    /// Forgets whom programs have looked for so far.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.known.clear();
+        self.log.as_ref().map_or(Ok(()), |log| log.set_len(0))
+    }
+
     /// Looks at what has come.
     pub(super) fn look(&mut self) -> io::Result<()> {
         self.deny_names()?;

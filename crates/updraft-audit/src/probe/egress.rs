@@ -52,7 +52,10 @@ async fn look(bench: Bench) -> Seen {
             tokio::time::sleep(bench.limit(LATER)).await;
         }
     }
-    let sought = running.sought();
+    let sought = match running.sought().await {
+        Ok(sought) => sought,
+        Err(error) => return Seen::unknown(format!("its network does not answer: {error}")),
+    };
     for one in &sought {
         running.note(Lane::Program, format!("looked for {}", words(one)));
     }
@@ -114,6 +117,12 @@ fn verdict(down: Option<&str>, tried: bool, declared: &[String], undeclared: &[S
         )),
         (Some(why), false) => Seen::fail(format!(
             "it looks for what it has not declared, {all}, and does not start without: {why}"
+        )),
+        (Some(why), true) if !tried && !declared.is_empty() => Seen::unknown(format!(
+            "it looks for {}, which stands in its environment and was not given to the audit as a \
+             resource, and does not start; whether it starts with a network is tried by \
+             --allow-egress only: {why}",
+            declared.join(", ")
         )),
         (Some(why), true) if !declared.is_empty() => Seen::unknown(format!(
             "it needs {}, which stands in its environment and was not given to the audit as a \
@@ -178,6 +187,10 @@ mod tests {
         assert_eq!(verdict(Some("x"), true, &none, &some), Verdict::Fail);
         assert_eq!(verdict(Some("x"), false, &none, &some), Verdict::Unknown);
         assert_eq!(verdict(Some("x"), true, &some, &none), Verdict::Unknown);
+        // What was not tried is not claimed.
+        let untried = super::verdict(Some("x"), false, &some, &none);
+        assert_eq!(untried.verdict, Verdict::Unknown);
+        assert!(untried.evidence.contains("--allow-egress"), "{}", untried.evidence);
         assert_eq!(verdict(Some("x"), true, &none, &none), Verdict::Unknown);
     }
 

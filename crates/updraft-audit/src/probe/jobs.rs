@@ -37,6 +37,8 @@ pub(super) const JOBS: Dynamic = Dynamic {
 const WORKERS: usize = 3;
 /// So many jobs at once.
 const JOBS_AT_ONCE: usize = 8;
+/// Of jobs that take longer there are as many as workers.
+const SLOW: Duration = Duration::from_secs(1);
 /// How often a worker is stopped in the hope that it holds a job.
 const ROUNDS: usize = 6;
 /// How long one request may take.
@@ -125,6 +127,8 @@ struct Outcome {
     /// More than once.
     repeated: Option<u64>,
     within: Duration,
+    /// A job takes so long that a lease may be over before the others are done.
+    slow: bool,
 }
 
 async fn look(bench: Bench) -> Seen {
@@ -157,14 +161,18 @@ async fn look(bench: Bench) -> Seen {
 }
 
 fn verdict(outcome: &Outcome) -> Seen {
-    let Outcome { jobs, held, lost, repeated, within } = outcome;
+    let Outcome { jobs, held, lost, repeated, within, slow } = outcome;
     let seconds = within.as_secs_f64();
     let told = match repeated {
         None => String::new(),
-        Some(0) => "; none was done twice".to_owned(),
+        Some(0) => "; none was seen done twice".to_owned(),
         Some(count) => format!("; {count} times one was done again, as it may"),
     };
     let seen = match (held, lost) {
+        (0, _) if *slow => Seen::unknown(format!(
+            "its jobs take too long to be seen in the hands of one worker: the others have them \
+             when the lease of {seconds:.0} s is over"
+        )),
         (0, _) => Seen::unknown(format!(
             "in {ROUNDS} attempts the worker that was to be killed held none of {jobs} jobs: \
              they are done too fast"
@@ -262,7 +270,9 @@ impl<'a> Yard<'a> {
         let mut asking = JoinSet::new();
         let (write, to) = (self.split().0, self.web.address());
         let within = self.bench.limit(QUESTION);
-        for _ in 0..JOBS_AT_ONCE {
+        // What the others have to do must be done within a lease.
+        let jobs = if SLOW < self.usual { WORKERS } else { JOBS_AT_ONCE };
+        for _ in 0..jobs {
             asking.spawn(enqueue(write.to_vec(), to.clone(), within));
         }
         let mut all = Vec::new();
@@ -280,7 +290,9 @@ impl<'a> Yard<'a> {
         let left = self.settle(&mut all).await;
         if left == 0 {
             self.stop(at, Signal::CONT);
-            return Ok(Outcome { jobs: all.len(), ..Outcome::default() });
+            let slow = self.jobs.lease < self.usual * 3;
+            let within = self.jobs.lease;
+            return Ok(Outcome { jobs: all.len(), slow, within, ..Outcome::default() });
         }
         self.web.note(Lane::Audit, format!("SIGKILL to a worker; {left} jobs are not done"));
         self.workers.remove(at).end().await;
@@ -290,11 +302,18 @@ impl<'a> Yard<'a> {
             return Err(format!("another worker ended while one stood still: {ended}"));
         }
         let lost = all.iter().filter(|asked| !asked.done).count();
+        // One that was done again tells so only now.
+        for asked in all.iter_mut().filter(|asked| asked.done) {
+            let mut client = asked.client.clone();
+            if client.walk(self.split().1, &[self.web.address()]).await.is_ok() {
+                asked.client = client;
+            }
+        }
         let times = |asked: &Asked| asked.client.saved(TIMES).and_then(Value::as_u64);
         let counts: Vec<u64> = all.iter().filter_map(times).collect();
         let repeated = counts.iter().map(|count| count.saturating_sub(1)).sum();
         let repeated = (!counts.is_empty()).then_some(repeated);
-        Ok(Outcome { jobs: all.len(), held: left, lost, repeated, within })
+        Ok(Outcome { jobs: all.len(), held: left, lost, repeated, within, slow: false })
     }
 
     /// Waits until the others do nothing more; says how many jobs are left.
@@ -348,6 +367,8 @@ mod tests {
         assert_eq!(verdict(&outcome(0, 0)).verdict, Verdict::Unknown);
         assert_eq!(verdict(&outcome(1, 0)).verdict, Verdict::Pass);
         assert_eq!(verdict(&outcome(2, 1)).verdict, Verdict::Fail);
+        let slow = Outcome { slow: true, ..outcome(0, 0) };
+        assert!(verdict(&slow).evidence.contains("too long"), "{slow:?}");
         let twice = Outcome { repeated: Some(2), ..outcome(1, 0) };
         assert!(verdict(&twice).evidence.contains("2 times"), "{twice:?}");
     }

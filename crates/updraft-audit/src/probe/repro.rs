@@ -105,9 +105,9 @@ async fn remembered(building: &Building) -> Option<Verified> {
     let service = building.service.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let state = StateDir::locate(&system, &directory).ok()?;
-        let stores = if service.build == Build::Cargo { state.artifacts() } else { state.builds() };
-        let (store, directory) = (stores.join(service.name.as_str()), &*directory);
-        let conditions = Conditions { network: Network::cut()?, ..Conditions::default() };
+        let (store, directory) = (state.made_of(&service), &*directory);
+        let network = Network::cut().unwrap_or_default();
+        let conditions = Conditions { network, ..Conditions::default() };
         let (service, store, conditions) = (&service, &*store, &conditions);
         let planned = BuildRequest { service, directory, store, conditions }.plan().ok()?;
         match planned {

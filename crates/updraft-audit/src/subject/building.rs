@@ -19,8 +19,8 @@ pub struct Building {
     pub(crate) budget: Budget,
     /// The system, whose state folder remembers builds; `None`: nothing remembers them.
     pub(crate) system: Option<Name>,
-    /// What the trials of its builds have shown.
-    pub(crate) judged: OnceCell<Vec<Seen>>,
+    /// What two builds have shown.
+    pub(crate) judged: OnceCell<Seen>,
 }
 
 /// How long the builds of an audit may still take, all together. They go one after another.

@@ -121,8 +121,15 @@ fn neutral(root: &Path, environment: &BTreeMap<String, String>) -> Vec<String> {
         .get("CARGO_HOME")
         .cloned()
         .or_else(|| environment.get("HOME").map(|home| format!("{home}/.cargo")));
-    let folders =
-        [(cargo_home.unwrap_or_default(), "/cargo"), (root.display().to_string(), "/src")];
+    let target = environment.get("CARGO_TARGET_DIR");
+    // Within the workspace it is where Cargo has it anyway.
+    let target =
+        target.filter(|at| Path::new(at).is_absolute() && !Path::new(at).starts_with(root));
+    let folders = [
+        (cargo_home.unwrap_or_default(), "/cargo"),
+        (root.display().to_string(), "/src"),
+        (target.cloned().unwrap_or_default(), "/src/target"),
+    ];
     let flags: Vec<String> = folders
         .iter()
         .filter(|(from, _)| !from.is_empty())

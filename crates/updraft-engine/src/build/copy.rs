@@ -23,9 +23,14 @@ pub(super) fn copy_sources(from: &Path, to: &Path, until: Option<Instant>) -> io
         }
         let path = path.map_err(io::Error::other)?;
         let Ok(relative) = path.strip_prefix(from) else { continue };
+        let kind = fs::symlink_metadata(&path)?.file_type();
+        // Sockets and pipes have no content, and a pipe would be waited for.
+        if !kind.is_symlink() && !kind.is_file() {
+            continue;
+        }
         let copy = to.join(relative);
         fs::create_dir_all(copy.parent().unwrap_or(to))?;
-        match fs::symlink_metadata(&path)?.is_symlink() {
+        match kind.is_symlink() {
             true => std::os::unix::fs::symlink(fs::read_link(&path)?, &copy)?,
             false => {
                 fs::copy(&path, &copy)?;
@@ -61,4 +66,26 @@ fn top(directory: &Path) -> Option<PathBuf> {
     let top = PathBuf::from(top.trim()).canonicalize().ok()?;
     let is_ignored = git(&["check-ignore", "--quiet", "."]).is_some();
     (!is_ignored && directory.starts_with(&top)).then_some(top)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// To read a pipe is to wait for whoever writes to it.
+    #[test]
+    fn what_has_no_content_is_left_out() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(from.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", from.path().join("link")).unwrap();
+        let _socket = UnixListener::bind(from.path().join("socket")).unwrap();
+        let made = Command::new("mkfifo").arg(from.path().join("pipe")).status().unwrap();
+        assert!(made.success());
+        copy_sources(from.path(), to.path(), None).unwrap();
+        let copied = fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let copied: std::collections::BTreeSet<_> = copied.collect();
+        assert_eq!(copied, ["file", "link"].map(Into::into).into());
+    }
 }

@@ -97,14 +97,15 @@ async fn command(
             told(service, progress);
         }
     };
+    // A command may write elsewhere, so the end of its output is not its own end.
+    let mut is_open = true;
     loop {
         tokio::select! {
-            biased;
-            line = lines.recv() => match line {
-                Some(line) => observe(line),
-                None => break,
-            },
             _ = scope.ended() => break,
+            line = lines.recv(), if is_open => match line {
+                Some(line) => observe(line),
+                None => is_open = false,
+            },
         }
     }
     // What a build has left running, such as a compiler's server, holds the pipes open.

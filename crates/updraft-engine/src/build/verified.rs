@@ -35,6 +35,18 @@ impl Verified {
         durable::write(&path, &serde_json::to_vec_pretty(self)?)
     }
 
+    /// Forgets what was remembered of a service: two builds have differed.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be removed.
+    pub fn forget(state: &StateDir, service: &Name) -> io::Result<()> {
+        match fs::remove_file(path(state, service)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// What is remembered of builds from these inputs.
     #[must_use]
     pub fn of(state: &StateDir, service: &Name, inputs: &Digest) -> Option<Self> {
@@ -46,4 +58,27 @@ impl Verified {
 
 fn path(state: &StateDir, service: &Name) -> PathBuf {
     state.root().join("verified").join(format!("{service}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::inputs::Inputs;
+
+    #[test]
+    fn what_is_remembered_is_of_its_inputs_and_can_be_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::throwaway(folder.path().to_owned());
+        let service: Name = "web".parse().unwrap();
+        let [inputs, others] = ["a", "b"].map(|kind| Inputs::new(kind, folder.path()).digest());
+        let verified =
+            Verified { inputs: inputs.clone(), digest: "sha256:0".into(), varied: Vec::new() };
+        verified.keep(&state, &service).unwrap();
+        assert_eq!(Verified::of(&state, &service, &inputs), Some(verified));
+        assert_eq!(Verified::of(&state, &service, &others), None);
+        for _ in 0..2 {
+            Verified::forget(&state, &service).unwrap();
+            assert_eq!(Verified::of(&state, &service, &inputs), None);
+        }
+    }
 }

@@ -105,13 +105,15 @@ impl Run {
         let started = self.scopes.start(&log.to_string(), building.command()).await;
         let (mut scope, output) = started.map_err(|error| chain(&error))?;
         let (pipes, mut lines) = read_lines(output);
-        let ended = async {
+        let observed = async {
             while let Some((stream, line)) = lines.recv().await {
                 self.observe(&log, &mut building, (stream, &line), how);
             }
+            // A command may write elsewhere, so the end of its output is not its own end.
+            std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = ended => {}
+            () = observed => {}
             _ = scope.ended() => {}
             () = self.told_to_stop() => {}
             () = is_over(how.deadline) => {}
@@ -207,6 +209,12 @@ impl Run {
             () = self.told_to_stop() => return,
         }
         for task in tasks {
+            let _one_at_a_time = self.releases.lock().await;
+            let key = (service.name.clone(), task.name.clone());
+            // A roll-out may have been quicker, with a newer task.
+            if self.board.borrow().tasks.contains_key(&key) {
+                continue;
+            }
             let cause = Cause { cause: TaskCause::Release, due: None };
             let run = self.task(&service, &task, Vec::new());
             let outcome = match self.recorded(&service, &task, cause, run).await {
@@ -214,7 +222,6 @@ impl Run {
                 Ok(exit) => Err(exit.to_string()),
                 Err(error) => Err(chain(&error)),
             };
-            let key = (service.name.clone(), task.name.clone());
             self.board.send_modify(|board| drop(board.tasks.insert(key, outcome.clone())));
             if let Err(reason) = outcome {
                 return self.fail(format!("task {}.{} failed: {reason}", service.name, task.name));

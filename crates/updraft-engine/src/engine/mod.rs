@@ -88,6 +88,8 @@ struct Run {
     commands: tokio::sync::Mutex<()>,
     /// So do roll-outs, which build before it is their turn.
     roll_outs: tokio::sync::Mutex<()>,
+    /// Two release tasks never run at once: they may be two migrations.
+    releases: tokio::sync::Mutex<()>,
     /// What is kept of its tasks.
     book: TaskBook,
     /// What is known of the scaling by rule.
@@ -174,6 +176,7 @@ impl Engine {
             book,
             scaling: scaler::Book::default(),
             roll_outs: tokio::sync::Mutex::default(),
+            releases: tokio::sync::Mutex::default(),
             tasks: tokio::sync::RwLock::default(),
             stop: watch::Sender::new(None),
             finished: watch::Sender::new(None),

@@ -129,6 +129,14 @@ impl Run {
         u32::try_from(copies.len()).unwrap_or(u32::MAX)
     }
 
+    /// Nothing holds a number that no rule decides, once it is sure that there is no rule.
+    pub(super) fn forget_rules(&self, old: &System, new: &System) {
+        let new = rules(new);
+        for key in rules(old).keys().filter(|key| !new.contains_key(key)) {
+            self.scaling.write(key, |page| *page = Page::default());
+        }
+    }
+
     fn tell_scaling(&self, (service, process): &Key, text: &str) {
         let source = LogSource::new(service.clone(), process.clone(), 1);
         self.logs.notice(&source, text);
@@ -146,13 +154,7 @@ pub(super) async fn follow_rules(run: Arc<Run>) {
     let mut followed: BTreeMap<Key, (ScaleRule, Arc<()>)> = BTreeMap::new();
     loop {
         let rules = rules(&targets.borrow_and_update().system);
-        followed.retain(|key, (rule, _)| {
-            if !rules.contains_key(key) {
-                // Nothing holds a number that no rule decides.
-                run.scaling.write(key, |page| *page = Page::default());
-            }
-            rules.get(key) == Some(rule)
-        });
+        followed.retain(|key, (rule, _)| rules.get(key) == Some(rule));
         for (key, rule) in rules {
             followed.entry(key.clone()).or_insert_with(|| {
                 let alive = Arc::new(());
@@ -261,6 +263,9 @@ impl Follower {
     async fn decide(&mut self, now: Instant) {
         let copies = self.copies();
         let loads = self.measure(now, &copies).await;
+        if self.alive.strong_count() == 0 {
+            return;
+        }
         let current = self.run.copies_of(&self.key);
         let samples: Vec<(Option<Sample>, Milli)> =
             loads.iter().map(|load| (load.sample.clone().ok(), load.target)).collect();

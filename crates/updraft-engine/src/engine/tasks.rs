@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use updraft_system::{
-    LogSource, Name, Service, System, Task, TaskCause, TaskSchedule, TaskStatus, TaskTrigger,
-    TerminalRequest, TerminalSize,
+    LogSource, Name, Service, System, Task, TaskCause, TaskOverlap, TaskSchedule, TaskStatus,
+    TaskTrigger, TerminalRequest, TerminalSize,
 };
 
 use super::error::chain;
@@ -220,21 +220,21 @@ pub(super) async fn follow_schedules(run: Arc<Run>) {
     let mut followed: BTreeMap<Key, (TaskSchedule, JoinHandle<()>)> = BTreeMap::new();
     loop {
         let schedules = schedules(&targets.borrow_and_update().system);
-        followed.retain(|key, (schedule, calendar)| {
-            let stays = schedules.get(key) == Some(schedule);
-            if !stays {
-                // What it has started goes on; nothing more of it begins.
-                calendar.abort();
-                run.book.stands(key, 0, None);
-            }
-            stays
-        });
+        let (stay, mut gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut followed)
+            .into_iter()
+            .partition(|(key, (schedule, _))| schedules.get(key) == Some(schedule));
+        followed = stay;
         for (key, schedule) in schedules {
+            let before = gone.remove(&key).map(|(_, calendar)| calendar);
             followed.entry(key.clone()).or_insert_with(|| {
                 let run = Arc::clone(&run);
                 let calendar = Calendar { run, schedule: schedule.clone(), key };
-                (schedule, tokio::spawn(calendar.follow()))
+                (schedule, tokio::spawn(calendar.follow_after(before)))
             });
+        }
+        for (key, (_, calendar)) in gone {
+            let run = Arc::clone(&run);
+            tokio::spawn(async move { run.end_calendar(&key, calendar).await });
         }
         tokio::select! {
             changed = targets.changed() => if changed.is_err() { return },
@@ -261,7 +261,37 @@ struct Calendar {
     key: Key,
 }
 
+impl Run {
+    /// Ends a calendar. What it has started goes on; nothing more of it begins.
+    async fn end_calendar(&self, key: &Key, calendar: JoinHandle<()>) {
+        calendar.abort();
+        // It writes where it stands until it has ended.
+        drop(calendar.await);
+        let waiting = self.book.live(key).waiting;
+        if waiting > 0 {
+            let text =
+                format!("{waiting} times that waited are left out: its schedule has changed");
+            self.tell_task(key, &text);
+        }
+        self.book.stands(key, 0, None);
+    }
+}
+
 impl Calendar {
+    /// Follows the schedule in place of another one, and never beside what that has started.
+    async fn follow_after(self, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            self.run.end_calendar(&self.key, before).await;
+            if self.schedule.overlap != TaskOverlap::Allow {
+                tokio::select! {
+                    () = self.run.book.idle(&self.key) => {}
+                    () = self.run.told_to_stop() => return,
+                }
+            }
+        }
+        self.follow().await;
+    }
+
     async fn follow(self) {
         let run = Arc::clone(&self.run);
         let followed = async {

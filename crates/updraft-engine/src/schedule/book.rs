@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use updraft_system::{Name, TaskCause, TaskRun, TaskSchedule};
 
 use crate::durable;
@@ -22,7 +24,11 @@ pub(crate) type Key = (Name, Name);
 
 /// The book of one system. Clones are handles of the same one.
 #[derive(Clone, Debug)]
-pub struct TaskBook(Arc<Mutex<Book>>);
+pub struct TaskBook {
+    book: Arc<Mutex<Book>>,
+    /// Told of each run that ends.
+    ended: Arc<Notify>,
+}
 
 #[derive(Debug)]
 struct Book {
@@ -101,7 +107,8 @@ impl TaskBook {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(TaskBookError::file("read", &path, error)),
         };
-        Ok(Self(Arc::new(Mutex::new(Book { path, kept, live: BTreeMap::new() }))))
+        let book = Book { path, kept, live: BTreeMap::new() };
+        Ok(Self { book: Arc::new(Mutex::new(book)), ended: Arc::default() })
     }
 
     /// The run of a task that was started last.
@@ -154,6 +161,7 @@ impl TaskBook {
         let mut book = self.lock();
         let live = book.live.entry(key.clone()).or_default();
         live.running = live.running.saturating_sub(1);
+        self.ended.notify_waiters();
         book.change(key, |kept| {
             // One that began later is the last now.
             if let Some(last) = kept.last.as_mut().filter(|last| last.started == started) {
@@ -169,6 +177,19 @@ impl TaskBook {
         self.lock().live.get(key).copied().unwrap_or_default()
     }
 
+    /// Returns when no run of a task goes on.
+    pub(crate) async fn idle(&self, key: &Key) {
+        loop {
+            // Before the look, so that no end is missed.
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.live(key).running == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// Where the schedule of a task stands.
     pub(crate) fn stands(&self, key: &Key, waiting: u32, next: Option<Timestamp>) {
         let mut book = self.lock();
@@ -178,7 +199,7 @@ impl TaskBook {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Each entry stands for itself.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,7 +25,7 @@ use updraft_system::ConfinementStatus;
 use super::cgroup::MemoryGroup;
 use super::procfs::{self, ProcessId};
 use super::protocol::{Estate, Launch, Order, Report};
-use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup, launcher, temporary};
+use super::{GUARD_VARIABLE, SCOPE_VARIABLE, cgroup, confine, launcher, temporary};
 
 /// How a shell says that what it ran was killed: 128 and the number of the signal.
 const SHELL_KILLED: i32 = 128 + Signal::KILL.as_raw();
@@ -44,6 +44,7 @@ pub fn guard_main() -> Option<ExitCode> {
     let outcome = match arguments.next()?.to_str()? {
         "scope" => guard_scope(),
         "run" => guard_run(),
+        confine::ATTEMPT => confine::attempt_mounts(),
         launcher::ROLE => Err(launcher::become_program(&arguments.collect::<Vec<_>>())),
         _ => return None,
     };
@@ -255,16 +256,17 @@ fn clean_up(estate: &Estate) {
     estate.groups.iter().for_each(|group| cgroup::remove(group));
 }
 
-/// Removes a folder with all that is in it. A folder that was made unreadable, as overlayfs
-/// does with its own, is made readable first.
+/// Removes a folder with all that is in it. A folder in which its owner may not read or write,
+/// as of overlayfs or of an unpacked release, is opened first.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let kind = std::fs::symlink_metadata(folder)?.file_type();
-    if !kind.is_dir() {
+    const OPEN: u32 = 0o700;
+    let metadata = std::fs::symlink_metadata(folder)?;
+    if !metadata.is_dir() {
         return std::fs::remove_file(folder);
     }
-    if std::fs::read_dir(folder).is_err() {
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    if metadata.permissions().mode() & OPEN != OPEN {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(OPEN))?;
     }
     for entry in std::fs::read_dir(folder)? {
         remove_folder(&entry?.path())?;

@@ -206,6 +206,10 @@ impl<'a> Images<'a> {
             Failure::environment(format!("cannot write {}", folder.display())).because(&error)
         };
         let to = Layout::create(folder).map_err(|error| unwritten(&error))?;
+        if folder.canonicalize().ok() == self.layout.folder().canonicalize().ok() {
+            let own = format!("{} is where the images of this system are kept", folder.display());
+            return Err(Failure::usage(own).help("`--oci` takes another folder"));
+        }
         let _turn = turn(&to)?;
         for one in made {
             let image = StoredImage::open(&self.layout, &one.digest).map_err(failed)?;
@@ -234,12 +238,11 @@ fn forget_referrers(layout: &Layout, image: &Digest) -> Result<(), Failure> {
 
 /// Waits for other builds of the same images.
 fn turn(layout: &Layout) -> Result<File, Failure> {
-    let path = layout.folder().with_extension("lock");
+    let folder = layout.folder();
     let failed = |error: std::io::Error| {
-        Failure::environment(format!("cannot lock {}", path.display())).because(&error)
+        Failure::environment(format!("cannot lock {}", folder.display())).because(&error)
     };
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(failed)?;
+    let file = File::open(folder).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => return Ok(file),
         Err(Errno::WOULDBLOCK) => output::say("waiting for another build of this system"),

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use updraft_engine::{Conditions, Network, Revision, StateDir, Variation};
-use updraft_system::{Build, Service, System};
+use updraft_system::{Service, System};
 
 use crate::failure::Failure;
 use crate::system_dir::SystemDir;
@@ -104,7 +104,9 @@ impl Source {
     /// What its builds find around them.
     pub(super) fn conditions(&self, network: &Network) -> Conditions {
         let (network, variation) = (network.clone(), self.variation.clone());
-        Conditions { network, variation, apart: false }
+        // What the first build left in a shared target folder would stand for a second one.
+        let apart = variation.is_some();
+        Conditions { network, variation, apart }
     }
 
     pub(super) fn variation(&self) -> Option<&Variation> {
@@ -115,16 +117,12 @@ impl Source {
         &self.state
     }
 
-    /// Where the memory of a service's builds is: a copy has none. Cargo's programs are made in
-    /// another way than for `up`; what else is made lies in the service's folder, and is
-    /// remembered once.
+    /// Where the memory of a service's builds is: a copy has one of its own.
     pub(super) fn store(&self, service: &Service) -> PathBuf {
-        let stores = match (&self.copy, &service.build) {
-            (Some(copy), _) => copy.path().join(".updraft-builds"),
-            (None, Build::Cargo) => self.state.artifacts(),
-            (None, _) => self.state.builds(),
-        };
-        stores.join(service.name.as_str())
+        match &self.copy {
+            Some(copy) => copy.path().join(".updraft-builds").join(service.name.as_str()),
+            None => self.state.made_of(service),
+        }
     }
 
     /// The folder of the manifest that the user named, whatever is built.

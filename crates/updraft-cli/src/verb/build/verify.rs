@@ -1,6 +1,8 @@
 //! A second build at another place and in other surroundings, compared with the first byte by
 //! byte.
 
+use std::io;
+
 use updraft_engine::{Variation, Verified};
 use updraft_image::{Difference, difference};
 use updraft_system::{Name, Service};
@@ -38,9 +40,13 @@ pub(super) async fn again(
         let second = again.make(workshop, &copy, service, progress).await?;
         let found = difference(images.layout(), &first.digest, again.layout(), &second.digest);
         let found = found.map_err(|error| Failure::from_error(Class::Environment, &error))?;
-        if found.is_none() {
-            remember(source, service, first, &varied)?;
-        }
+        let kept = match &found {
+            None => remember(source, service, first, &varied),
+            Some(_) => Verified::forget(source.state(), &service.name),
+        };
+        kept.map_err(|error| {
+            Failure::environment("what two builds have shown cannot be kept").because(&error)
+        })?;
         let service = service.name.clone();
         different.extend(found.map(|difference| Different { service, difference }));
     }
@@ -50,16 +56,9 @@ pub(super) async fn again(
 }
 
 /// An audit of the same sources need not build twice again.
-fn remember(
-    source: &Source,
-    service: &Service,
-    made: &Made,
-    varied: &[&str],
-) -> Result<(), Failure> {
+fn remember(source: &Source, service: &Service, made: &Made, varied: &[&str]) -> io::Result<()> {
     let Some(inputs) = made.inputs.clone() else { return Ok(()) };
     let varied = varied.iter().map(|word| (*word).to_owned()).collect();
     let verified = Verified { inputs, digest: made.digest.to_string(), varied };
-    verified.keep(source.state(), &service.name).map_err(|error| {
-        Failure::environment("what two builds have shown cannot be kept").because(&error)
-    })
+    verified.keep(source.state(), &service.name)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use updraft_system::{
     LogSource, Name, PlannedProcess, PlannedService, Resource, Roll, RollOutEnd, RollOutOutcome,
     RollOutPlan, RowKind, ServiceChange, StepState, System, Task, TaskCause, Way,
@@ -159,6 +159,11 @@ impl<'a> Course<'a> {
     async fn run_tasks(&self) -> Result<(), Failure> {
         for planned in &self.plan.services {
             for task in &planned.tasks {
+                let turn = timeout_at(self.deadline, self.run.releases.lock()).await;
+                let _one_at_a_time = turn.map_err(|_elapsed| {
+                    let task = format!("{}.{task}", planned.service);
+                    Failure::of(format!("task {task} failed: another release task still runs"))
+                })?;
                 self.run_task(&planned.service, task).await?;
                 // What comes after a task that is new waits for it whenever it starts.
                 let key = (planned.service.clone(), task.clone());
@@ -278,6 +283,7 @@ impl<'a> Course<'a> {
         let ended = wave.end(&surplus).await;
         run.set_target(Arc::clone(&new));
         self.take_numbers();
+        self.run.forget_rules(&self.old.system, &new.system);
         let present: Vec<LogSource> = run.held().replicas.keys().cloned().collect();
         // Those that were not replaced have the tasks, gates and release of the new target too.
         present.iter().for_each(|source| run.replan(&new, source));
@@ -294,7 +300,8 @@ impl<'a> Course<'a> {
             let before = self.old.system.services.get(&service.name);
             for process in service.processes.values() {
                 let old = before.and_then(|it| it.processes.get(&process.name));
-                if old.is_none_or(|old| old.scale == process.scale) {
+                // One that comes anew begins with its number, also if there was one before.
+                if old.is_some_and(|old| old.scale == process.scale) {
                     continue;
                 }
                 let key = (service.name.clone(), process.name.clone());

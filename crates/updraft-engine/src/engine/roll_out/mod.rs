@@ -21,14 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
-use updraft_system::{Name, RollOutEnd, RollOutEvent, RollOutOutcome, Target, Task, TaskTrigger};
+use updraft_system::{Name, RollOutEnd, RollOutEvent, RollOutOutcome, Target};
 
 use super::boot::Building;
 use super::error::{Reason, StartError};
 use super::{CommandError, Engine, Run, RunTarget, Source};
-use crate::board::{Board, Stage};
 use course::Course;
 use teller::Teller;
 
@@ -101,9 +99,6 @@ impl Run {
                 }
             };
             let new = self.make(source, &options, teller, deadline).await?;
-            self.first_tasks(teller, deadline)
-                .await
-                .map_err(|_elapsed| CommandError::TooLate(limit))?;
             if self.commands.try_lock().is_err() {
                 teller.preparing("waits for the command before".to_owned());
             }
@@ -128,32 +123,6 @@ impl Run {
             return Ok(Some(end(RollOutOutcome::Unchanged, None, Vec::new())));
         }
         Course::new(self, teller, old, Arc::new(new), plan, deadline).run().await.map(Some)
-    }
-
-    /// Waits for the release tasks of the start: two migrations must not run at once.
-    async fn first_tasks(&self, teller: &Teller, deadline: Instant) -> Result<(), Elapsed> {
-        let target = self.target();
-        let tasks: Vec<(Name, Name)> = target
-            .system
-            .services
-            .values()
-            .flat_map(|service| {
-                let release = |task: &&Task| task.when == TaskTrigger::Release;
-                let tasks = service.tasks.values().filter(release);
-                tasks.map(|task| (service.name.clone(), task.name.clone()))
-            })
-            .collect();
-        let are_over = |board: &Board| {
-            board.stage != Stage::Running || tasks.iter().all(|key| board.tasks.contains_key(key))
-        };
-        let mut board = self.board.subscribe();
-        if !are_over(&board.borrow()) {
-            teller.preparing("waits for the release tasks of the start".to_owned());
-        }
-        tokio::select! {
-            over = timeout_at(deadline, board.wait_for(are_over)) => over.map(drop),
-            () = self.told_to_stop() => Ok(()),
-        }
     }
 
     /// What is to run then, whole.

@@ -16,9 +16,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use updraft_system::{ConfinementStatus, Limits, TemporaryStatus};
+
+pub(super) use mounts::{ATTEMPT, attempt as attempt_mounts};
 
 /// Where programs put temporary files that do not ask `TMPDIR`.
 const TMP: &str = "/tmp";
@@ -135,31 +137,8 @@ impl Preparation {
         };
         if let Some(rules) = &self.confinement.files {
             make_writable(rules)?;
-            let user = getuid();
-            let private = if self.without.contains(&Feature::Namespaces) {
-                Err("this machine has no user namespaces for it, or is to do without".to_owned())
-            } else {
-                mounts::prepare(&self, rules, !granted.is_empty())
-            };
-            if getuid() != user {
-                // A user namespace cannot be left, and in this one it is nobody.
-                return Err(io::Error::other("its user namespace cannot be set up"));
-            }
-            match private {
-                Ok(private) => {
-                    if private.tmp.is_ok() {
-                        status.temporary = TemporaryStatus::Private;
-                        tmpdir = Some(TMP.into());
-                    }
-                    private.tell(&mut status);
-                }
-                Err(reason) => {
-                    let what = format!(
-                        "{TMP} and the state folder are seen by it, and no file \
-                                        system is read-only"
-                    );
-                    status.lacking.push(format!("{what}: {reason}"));
-                }
+            if self.seclude(rules, !granted.is_empty(), &mut status)? {
+                tmpdir = Some(TMP.into());
             }
             // Whoever was in a folder is still in what lies below a mount.
             std::env::set_current_dir(&self.directory)?;
@@ -177,6 +156,41 @@ impl Preparation {
         }
         status.capabilities = Some(privileges::keep(granted)?);
         Ok((status, tmpdir))
+    }
+
+    /// Gives this process mounts of its own, or tells why it has none. Returns whether `/tmp` is
+    /// its own.
+    fn seclude(
+        &self,
+        rules: &FileRules,
+        privileged: bool,
+        status: &mut ConfinementStatus,
+    ) -> io::Result<bool> {
+        let private = if self.without.contains(&Feature::Namespaces) {
+            let reason = "this machine has no user namespaces for it, or is to do without";
+            Err(mounts::Unprepared::Lacking(reason.to_owned()))
+        } else {
+            mounts::prepare(self, rules, privileged)
+        };
+        match private {
+            Ok(private) => {
+                let has_tmp = private.tmp.is_ok();
+                if has_tmp {
+                    status.temporary = TemporaryStatus::Private;
+                }
+                private.tell(status);
+                Ok(has_tmp)
+            }
+            Err(mounts::Unprepared::Nobody(error)) => {
+                let reason = format!("its user namespace cannot be set up: {error}");
+                Err(io::Error::new(error.kind(), reason))
+            }
+            Err(mounts::Unprepared::Lacking(reason)) => {
+                let what = "the state folder are seen by it, and no file system is read-only";
+                status.lacking.push(format!("{TMP} and {what}: {reason}"));
+                Ok(false)
+            }
+        }
     }
 
     /// Limits open files; this one needs no control group.

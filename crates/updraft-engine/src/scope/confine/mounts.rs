@@ -12,6 +12,7 @@ use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mou
 use rustix::process::{getgid, getuid};
 use updraft_system::ConfinementStatus;
 
+use super::super::guard::VERB;
 use super::{FileRules, Preparation, TMP, any_below, read_only};
 
 /// What is private once the state folder is hidden.
@@ -22,11 +23,23 @@ pub(super) struct Private {
     pub(super) sealed: Result<(), String>,
 }
 
+/// Why there are no mounts of its own.
+pub(super) enum Unprepared {
+    /// It can do without.
+    Lacking(String),
+    /// It is in a user namespace that cannot be left and in which it is nobody.
+    Nobody(io::Error),
+}
+
+/// The word by which this executable tries whether there can be mounts of its own.
+pub(in crate::scope) const ATTEMPT: &str = "mounts";
+
 impl Private {
     pub(super) fn tell(self, status: &mut ConfinementStatus) {
         status.read_only = self.sealed.is_ok();
         let tmp = self.tmp.map_err(|reason| format!("{TMP} is not its own: {reason}"));
-        let sealed = self.sealed.map_err(|reason| format!("no file system is read-only: {reason}"));
+        let sealed =
+            self.sealed.map_err(|reason| format!("not every file system is read-only: {reason}"));
         status.lacking.extend([tmp, sealed].into_iter().filter_map(Result::err));
     }
 }
@@ -37,17 +50,23 @@ pub(super) fn prepare(
     plan: &Preparation,
     rules: &FileRules,
     privileged: bool,
-) -> Result<Private, String> {
+) -> Result<Private, Unprepared> {
+    let lacking = Unprepared::Lacking;
     let Some(folder) = &plan.folder else {
-        return Err("it has no folder of its own".to_owned());
+        return Err(lacking("it has no folder of its own".to_owned()));
     };
     if privileged && !getuid().is_root() {
-        return Err("a user namespace would take its capabilities away".to_owned());
+        return Err(lacking("a user namespace would take its capabilities away".to_owned()));
     }
-    unshare_mounts().map_err(|error| format!("no mount namespace: {error}"))?;
+    let entered = enter_user_namespace();
+    let entered = entered.map_err(|error| lacking(format!("no user namespace: {error}")))?;
+    if let Some(user) = entered {
+        user.map().map_err(Unprepared::Nobody)?;
+    }
+    unshare_mounts().map_err(|error| lacking(format!("no mount namespace: {error}")))?;
     if let Some(hidden) = &rules.hidden {
         hide(hidden, &folder.join("state"), rules)
-            .map_err(|error| format!("{} cannot be hidden: {error}", hidden.display()))?;
+            .map_err(|error| lacking(format!("{} cannot be hidden: {error}", hidden.display())))?;
     }
     let tmp = match in_the_way(plan, rules) {
         Some(path) => Err(format!("{} lies in it", path.display())),
@@ -59,27 +78,52 @@ pub(super) fn prepare(
     Ok(Private { tmp, sealed: sealed.map_err(|error| error.to_string()) })
 }
 
-/// Whether this user can have mounts of its own. It is tried by another process: whoever enters
-/// a user namespace that cannot be set up is nobody from then on.
+/// Whether this user can have mounts of its own. It is tried by another process, of the same
+/// executable, since machines tell executables apart: whoever enters a user namespace that
+/// cannot be set up is nobody from then on.
 pub(in crate::scope) fn are_possible() -> bool {
     if getuid().is_root() {
         return true;
     }
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-current-user", "--mount", "--", "true"]);
+    let mut command = Command::new("/proc/self/exe");
+    command.args([VERB, ATTEMPT]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-fn unshare_mounts() -> io::Result<()> {
-    if !getuid().is_root() {
-        // In which this user is who it is outside.
-        let (user, group) = (getuid().as_raw(), getgid().as_raw());
-        unshare(CloneFlags::CLONE_NEWUSER)?;
+/// The inside of the attempt.
+pub(in crate::scope) fn attempt() -> io::Result<()> {
+    enter_user_namespace()?.map_or(Ok(()), |user| user.map())?;
+    unshare_mounts()
+}
+
+/// A user namespace that was entered, in which nobody is known yet.
+struct Unmapped {
+    user: u32,
+    group: u32,
+}
+
+/// Enters a user namespace, where this user needs one.
+fn enter_user_namespace() -> io::Result<Option<Unmapped>> {
+    if getuid().is_root() {
+        return Ok(None);
+    }
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    Ok(Some(Unmapped { user, group }))
+}
+
+impl Unmapped {
+    /// Makes this user who it is outside.
+    fn map(&self) -> io::Result<()> {
+        let Self { user, group } = self;
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
     }
+}
+
+fn unshare_mounts() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     // What is mounted here is not seen outside; what is mounted outside is seen here.
     let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;

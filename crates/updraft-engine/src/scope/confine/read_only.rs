@@ -1,6 +1,7 @@
 //! Every file system read-only but for what a program may write (`mount_namespaces(7)`). It holds
 //! where Landlock has no say too: for owners, modes, times and extended attributes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
@@ -22,21 +23,30 @@ pub(super) fn seal<'a>(writable: impl Iterator<Item = &'a Path>) -> io::Result<(
         mount_bind_recursive(&path, &path)?;
         kept.push(path);
     }
-    let is_kept = |mount: &Mount| kept.iter().any(|kept| mount.point.starts_with(kept));
-    let mounts = fs::read("/proc/self/mountinfo")?;
-    let mounts = mounts.split(|byte| *byte == b'\n').filter_map(Mount::of);
-    for mount in mounts.filter(|mount| !mount.flags.contains(MountFlags::RDONLY)) {
-        if is_kept(&mount) {
+    let is_kept = |point: &PathBuf| kept.iter().any(|kept| point.starts_with(kept));
+    let mut sealed = Ok(());
+    for (point, flags) in topmost(&fs::read("/proc/self/mountinfo")?) {
+        if flags.contains(MountFlags::RDONLY) || is_kept(&point) {
             continue;
         }
-        let flags = mount.flags | MountFlags::BIND | MountFlags::RDONLY;
-        match mount_remount(&mount.point, flags, "") {
-            // Another mount lies over it, so that nobody reaches it.
-            Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => return Err(error.into()),
+        match mount_remount(&point, flags | MountFlags::BIND | MountFlags::RDONLY, "") {
+            // Another mount lies over it, or the way to it is closed: nobody reaches it.
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
+            Err(error) if sealed.is_ok() => {
+                let error = io::Error::from(error);
+                let told = format!("{}: {error}", point.display());
+                sealed = Err(io::Error::new(error.kind(), told));
+            }
+            Err(_further) => {}
         }
     }
-    Ok(())
+    sealed
+}
+
+/// The mounts that a path leads to: of several at one place the last.
+fn topmost(mountinfo: &[u8]) -> BTreeMap<PathBuf, MountFlags> {
+    let mounts = mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::of);
+    mounts.map(|mount| (mount.point, mount.flags)).collect()
 }
 
 /// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
@@ -56,6 +66,7 @@ impl Mount {
             b"nosuid" => MountFlags::NOSUID,
             b"nodev" => MountFlags::NODEV,
             b"noexec" => MountFlags::NOEXEC,
+            b"nosymfollow" => MountFlags::NOSYMFOLLOW,
             b"noatime" => MountFlags::NOATIME,
             b"nodiratime" => MountFlags::NODIRATIME,
             b"relatime" => MountFlags::RELATIME,
@@ -85,6 +96,17 @@ fn unescaped(text: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The flags of one that is covered are not those of what covers it.
+    #[test]
+    fn of_mounts_at_one_place_the_last_counts() {
+        let below = "1 0 0:1 / /proc/x rw - autofs x rw\n";
+        let above = "2 1 0:2 / /proc/x ro,nosuid - binfmt_misc x rw\n3 0 0:1 / / rw - ext4 x rw";
+        let found = topmost(format!("{below}{above}").as_bytes());
+        let flags = MountFlags::RDONLY | MountFlags::NOSUID;
+        let wanted = [("/".into(), MountFlags::empty()), ("/proc/x".into(), flags)];
+        assert_eq!(found, BTreeMap::from(wanted));
+    }
 
     #[test]
     fn a_mount_is_read_with_its_place_and_what_must_stay_as_it_is() {
