@@ -41,6 +41,13 @@ async fn slow(Query(pause): Query<Pause>) -> &'static str {
     "slow"
 }
 
+/// Never waits for anything, and never ends.
+async fn greedy() -> &'static str {
+    loop {
+        tokio::task::consume_budget().await;
+    }
+}
+
 #[expect(clippy::panic, reason = "the point is to panic")]
 async fn panics() -> &'static str {
     panic!("a handler panicked on purpose")
@@ -55,6 +62,7 @@ fn routes() -> Router<Ctx<Specimen>> {
     web::routes()
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
+        .route("/greedy", get(greedy))
         .route("/panics", get(panics))
         .route("/fails", get(fails))
         .route("/items/{id}", get(|| async { "item" }))

@@ -17,8 +17,10 @@ use super::metrics::KeyMetrics;
 use super::record::{Idempotency, IsRecorded};
 use super::store::{Held, Store, Took, keep};
 use crate::http::body::read_body;
+use crate::in_hand::InHand;
 use crate::metrics::Metrics;
 use crate::process::Context;
+use crate::web::Peer;
 use crate::{BoxError, Declaration, Sql, Stop};
 
 /// From one look for expired keys to the next, where there are few.
@@ -110,6 +112,12 @@ impl Keeper {
             Err(refusal) => return refusal.into_response(),
         };
         let known = Known::of(&key, operation, &parts, &body);
+        // Work that goes on without its request has none in hand.
+        if parts.extensions.get::<Peer>().is_none()
+            && let Some(peer) = InHand::current(|hand| hand.peer().clone())
+        {
+            parts.extensions.insert(peer);
+        }
         let keeper = self.clone();
         let work = async move {
             let held = match keeper.store.take(&known).await {

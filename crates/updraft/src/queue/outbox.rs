@@ -103,13 +103,17 @@ impl Outbox {
         let relay = Relay::new(self, store, families);
         let mut looks = 0;
         while !stop.is_requested() {
-            let rest = match relay.turn().await {
-                Ok(Turn::More) => continue,
+            let turned = relay.turn().await;
+            if matches!(turned, Ok(Turn::More)) {
+                continue;
+            }
+            relay.begin_anew();
+            let rest = match turned {
                 Ok(Turn::Empty) if 0 < looks => {
                     looks -= 1;
                     EXPECTED
                 }
-                Ok(Turn::Empty | Turn::Others) => REST,
+                Ok(Turn::Empty | Turn::Others | Turn::More) => REST,
                 Ok(Turn::Full) => TROUBLE,
                 Err(error) => {
                     let error = &*error as &dyn std::error::Error;
@@ -124,6 +128,7 @@ impl Outbox {
             }
         }
         // What is committed by now is not left to the next process.
+        relay.begin_anew();
         while let Ok(Turn::More) = relay.turn().await {}
         relay.give_up_lease().await?;
         Ok(())
@@ -167,6 +172,12 @@ impl Relay {
     fn new(outbox: Outbox, store: Arc<dyn Store>, families: Arc<JobFamilies>) -> Self {
         let (token, passed_over) = (uuid::Uuid::now_v7().to_string(), AtomicI64::new(0));
         Self { outbox, store, families, token, passed_over }
+    }
+
+    /// Looks at the first row again: rows may have been committed behind others, and what was
+    /// refused may be taken now.
+    fn begin_anew(&self) {
+        self.passed_over.store(0, Ordering::Relaxed);
     }
 
     async fn turn(&self) -> Result<Turn, BoxError> {

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 use super::listener::Stream;
@@ -193,7 +194,8 @@ pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, p
     });
     let connection = app.protocol.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
-    let too_slow = requests.header_too_slow(limits.header_time);
+    // These come after the connection, which may have used up the budget of the task.
+    let too_slow = unconstrained(requests.header_too_slow(limits.header_time));
     tokio::pin!(too_slow);
 
     let open = &requests.place.open;
@@ -204,11 +206,11 @@ pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, p
             return open.ends(if ended.is_ok() { Closed::Ended } else { Closed::Broken });
         }
         () = &mut too_slow => return open.ends(Closed::SlowHeader),
-        () = requests.idle(limits.idle_time) => {
+        () = unconstrained(requests.idle(limits.idle_time)) => {
             open.ends(Closed::Idle);
             false
         }
-        () = reached(&mut phase, Phase::Closing) => {
+        () = unconstrained(reached(&mut phase, Phase::Closing)) => {
             open.ends(Closed::Drained);
             true
         }

@@ -2,6 +2,7 @@
 //! them, and one look at all names is cheaper than a search for each.
 
 use http::HeaderMap;
+use updraft_resilience::deadline::header as deadline;
 
 /// The headers that are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Present {
             match name.as_str() {
                 "x-request-id" => present.id = true,
                 "traceparent" => present.trace = true,
-                "x-envoy-expected-rq-timeout-ms" | "grpc-timeout" => present.time = true,
+                deadline::EXPECTED_TIMEOUT_MS | deadline::GRPC_TIMEOUT => present.time = true,
                 "upgrade" => present.upgrade = true,
                 "accept-encoding" => present.accepts = true,
                 _ => {}

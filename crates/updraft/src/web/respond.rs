@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 use updraft_resilience::deadline::{Deadline, header as deadline_header};
 use updraft_trace::RequestId;
@@ -251,7 +252,9 @@ async fn in_time(
 ) -> Response {
     let ours = app.settings.limits.request_time;
     let time = ours.into_iter().chain(callers).min();
-    let deadline = time.map(|time| Deadline::after(app.clock.now(), time));
+    // Of what is left beside the wait for a place.
+    let left = |time: Duration| time.saturating_sub(tracked.began().elapsed());
+    let deadline = time.map(|time| Deadline::after(app.clock.now(), left(time)));
     let mut handling = Handling::new(router.clone(), request, Arc::clone(tracked.hand()), deadline);
     let mut over: Option<Pin<Box<Sleep>>> = None;
     let answered = poll_fn(|context| {
@@ -260,9 +263,10 @@ async fn in_time(
         }
         let Some(time) = time else { return Poll::Pending };
         // Most requests are answered before there is need of a timer.
-        let left = || time.saturating_sub(tracked.began().elapsed());
-        let over = over.get_or_insert_with(|| Box::pin(tokio::time::sleep(left())));
-        over.as_mut().poll(context).map(|()| None)
+        let over = over.get_or_insert_with(|| Box::pin(tokio::time::sleep(left(time))));
+        // A handler that uses up the budget of its task must not hide that its time is over.
+        let over = std::pin::pin!(unconstrained(over.as_mut()));
+        over.poll(context).map(|()| None)
     });
     if let Some(response) = answered.await {
         return response;

@@ -100,6 +100,8 @@ fn a_request_has_a_deadline_and_the_caller_may_have_less() {
     let late = ask(&address, "/slow?ms=60000", &[]);
     assert_eq!((late.status, late.header("retry-after")), (503, Some("1")));
     assert_eq!(late.header("content-type"), Some("application/problem+json"));
+    // What leaves no time to others has no more of it either.
+    assert_eq!(ask(&address, "/greedy", &[]).status, 503);
     for header in [("x-envoy-expected-rq-timeout-ms", "100"), ("grpc-timeout", "100m")] {
         assert_eq!(ask(&address, "/slow?ms=60000", &[header]).status, 504, "{header:?}");
     }
