@@ -22,8 +22,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn a_stopped_reader_never_blocks_a_program_and_what_it_misses_is_counted() -> Result<()> {
     let system = TestSystem::new(&format!(
         "system = 'flood'\n[service.flood.process]\nmain = {{ run = 'python3 flood.py {LINES_PER_SECOND} {SECONDS} report.json', ready = {{ log = 'standing by' }} }}\n",
-    ))?
-    .optimised()?;
+    ))?;
     // Two readers that do not read: the terminal of `up`, and a follower.
     let (mut up, terminal) = Running::start_unread(&system, &["up"])?;
     up.wait_ready(SOON)?;

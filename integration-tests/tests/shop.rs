@@ -20,7 +20,7 @@ const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 const SOON: Duration = Duration::from_secs(30);
 
 /// The line of the README that starts the shop.
-const COMMAND: &str = "cargo run --release -- up examples/shop";
+const COMMAND: &str = "cargo run -- up examples/shop";
 
 /// The shop's folder is one, so its ports are too: one test at a time.
 fn shop() -> Result<(Turn, TestSystem)> {

@@ -2,7 +2,9 @@
 //! on the screen are the reason.
 
 use std::env;
+use std::num::NonZero;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -77,15 +79,20 @@ fn features() -> Result<()> {
 }
 
 fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let at_once = (TESTS_PER_CORE * cores).to_string();
     let runner: &[&str] = match cargo_has("nextest") {
-        true => &["nextest", "run", "--locked"],
+        true => &["nextest", "run", "--locked", "--test-threads", &at_once],
         false => &["test", "--locked", "--lib", "--bins", "--tests"],
     };
     cargo_step(name, &[runner, choice].concat(), QUICKLY_BUILT)
 }
 
-/// Tests build the shop, and the command as users have it: what they look at does not depend on
-/// how well it is optimized.
+/// Most tests wait for servers and processes for longer than they compute.
+const TESTS_PER_CORE: usize = 2;
+
+/// Tests build the services of the shop: what they look at does not depend on how well these are
+/// optimized.
 const QUICKLY_BUILT: &[(&str, &str)] = &[
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
