@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use integration_tests::browser::Browser;
 use integration_tests::{
-    Random, Running, TestSystem, Turn, eventually, http, processes, repository, target_folder,
-    until,
+    Random, Running, TestSystem, Turn, eventually, http, of_no_test, processes, repository,
+    target_folder, until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ fn the_command_of_the_readme_gives_a_shop_that_works_in_a_browser() -> Result<()
     let readme = fs::read_to_string(repository().join("README.md"))?;
     ensure!(readme.lines().any(|line| line == COMMAND), "the README does not say `{COMMAND}`");
     let mut command = system.bare("sh");
-    command.args(["-c", &format!("exec {COMMAND}")]).current_dir(repository());
-    command.env("CARGO_TARGET_DIR", target_folder()?);
+    command.args(["-c", &format!("exec {COMMAND}")]);
+    of_no_test(&mut command, &target_folder()?);
     let mut up = Running::start(&system, command)?;
     up.wait_ready(BUILT_WITHIN)?;
     up.says("http://", SOON)?;

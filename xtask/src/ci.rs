@@ -156,6 +156,14 @@ pub(crate) fn require_components() -> Result<()> {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository::root());
+    // Build scripts, such as that of ring, would take what is told of this chore for a change,
+    // and what stands on them would be compiled once more.
+    let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    for name in
+        names.filter(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of)))
+    {
+        command.env_remove(name);
+    }
     if env::var_os("CI").is_some() {
         command.envs(BUILT_ONCE);
     }
