@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, test_kill_process_group,
+};
 use tempfile::TempDir;
 use updraft_engine::{
     Attachments, CommandPlan, Planner, Programs, ResourceError, ResourcePlan, ServerPlan,
@@ -109,8 +112,21 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// Returns when what it has started has ended too: that holds its memory until it has seen
+    /// that it is alone.
     fn kill(&mut self) {
+        let of_it = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = fs::read_to_string(of_it).unwrap();
+        let children = children.split_whitespace().filter_map(|pid| {
+            pidfd_open(Pid::from_raw(pid.parse().ok()?)?, PidfdFlags::empty()).ok()
+        });
+        let children: Vec<_> = children.collect();
         self.signal(Signal::KILL);
+        for child in &children {
+            let within = Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
+            let ended = poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&within)).unwrap();
+            assert_eq!(ended, 1, "a process of it does not end");
+        }
     }
 
     fn stop(&mut self, signal: StopSignal) {
