@@ -1,9 +1,10 @@
-//! The depth of a queue, read from the database that holds it: jobs that are due or under
+//! The depth of a queue, read from the server that holds it: jobs that are due or under
 //! way, as the chassis keeps them (`docs/reference/queue.md`).
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -29,7 +30,7 @@ const COUNT: &str = "SELECT COUNT(*) FROM updraft_jobs WHERE queue = $1 \
 pub(crate) enum DepthError {
     /// It is kept where this version does not look.
     #[error(
-        "the depth of a queue at a `{0}:` address cannot be read: scale by `cpu`, or keep the queue in SQLite or PostgreSQL"
+        "the depth of a queue at a `{0}:` address cannot be read: scale by `cpu`, or keep the queue in SQLite, PostgreSQL or Redis"
     )]
     Kind(String),
     /// The address is none.
@@ -46,13 +47,17 @@ pub(crate) enum DepthError {
 /// The jobs of a queue that are due at `now_ms`, milliseconds since 1970, or under way.
 pub(crate) async fn depth(address: &ResourceUrl, now_ms: i64) -> Result<u64, DepthError> {
     let (name, database) = split(address)?;
+    let of_sql =
+        |count: Result<i64, sqlx::Error>| count.map_err(|error| DepthError::Database(said(&error)));
     let count = async {
         match database.scheme() {
-            "sqlite" => of_sqlite(&database, &name, now_ms).await,
-            "postgres" | "postgresql" => of_postgres(&database, &name, now_ms).await,
-            other => return Err(DepthError::Kind(other.to_owned())),
+            "sqlite" => of_sql(of_sqlite(&database, &name, now_ms).await),
+            "postgres" | "postgresql" => of_sql(of_postgres(&database, &name, now_ms).await),
+            "redis" | "rediss" => of_redis(&database, &name, now_ms)
+                .await
+                .map_err(|error| DepthError::Database(said_by_redis(&error))),
+            other => Err(DepthError::Kind(other.to_owned())),
         }
-        .map_err(|error| DepthError::Database(said(&error)))
     };
     let count = tokio::time::timeout(LOOK_WITHIN, count).await;
     let count = count.unwrap_or(Err(DepthError::TimedOut))?;
@@ -91,6 +96,32 @@ async fn of_postgres(database: &Url, queue: &str, now_ms: i64) -> Result<i64, sq
     let count = sqlx::query_scalar(COUNT).bind(queue).bind(now_ms).fetch_one(&mut connection).await;
     connection.close().await?;
     count
+}
+
+/// A queue that nobody has used yet has no keys, and no jobs.
+async fn of_redis(server: &Url, queue: &str, now_ms: i64) -> Result<i64, RedisError> {
+    let times = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(LOOK_WITHIN))
+        .set_response_timeout(Some(LOOK_WITHIN));
+    let client = Client::open(server.as_str())?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&times).await?;
+    let key = |set: &str| format!("{{updraft:{queue}}}:{set}");
+    let mut both = redis::pipe();
+    both.zcount(key("waiting"), "-inf", now_ms).zcard(key("leased"));
+    let (due, leased): (i64, i64) = both.query_async(&mut connection).await?;
+    Ok(due + leased)
+}
+
+/// What the server says, by its code; the text may repeat what it was sent.
+fn said_by_redis(error: &RedisError) -> String {
+    match error.code() {
+        Some(code) => format!("the server says {code}"),
+        None if error.kind() == ErrorKind::AuthenticationFailed => {
+            "the server takes neither user nor password".to_owned()
+        }
+        None if error.is_connection_refusal() => "connection refused".to_owned(),
+        None => "the server cannot be reached".to_owned(),
+    }
 }
 
 /// What the database says; other errors may repeat an address.

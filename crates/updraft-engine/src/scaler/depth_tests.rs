@@ -1,4 +1,4 @@
-//! The depth of a queue against the very tables of the chassis.
+//! The depth of a queue against the very tables and scripts of the chassis.
 
 use super::*;
 
@@ -54,6 +54,67 @@ async fn what_is_due_or_under_way_counts() {
     assert_eq!(depth_of("queue=nobody").await, 0);
 }
 
+/// A server that is gone with its test.
+struct Redis {
+    process: std::process::Child,
+    url: String,
+}
+
+impl Redis {
+    async fn start(folder: &std::path::Path) -> (Self, redis::aio::MultiplexedConnection) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = std::process::Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--save", "", "--bind", "127.0.0.1"]);
+        command.args(["--requirepass", "hunter2", "--dir"]).arg(folder);
+        let process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let server = Self { process, url: format!("redis://:hunter2@127.0.0.1:{port}") };
+        let client = Client::open(server.url.as_str()).unwrap();
+        let connected = async {
+            loop {
+                match client.get_multiplexed_async_connection().await {
+                    Ok(connection) => break connection,
+                    Err(_not_yet) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let within = Duration::from_secs(30);
+        let connection = tokio::time::timeout(within, connected).await.unwrap();
+        (server, connection)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.process.kill().and_then(|()| self.process.wait()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_or_under_way_in_redis_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, mut connection) = Redis::start(folder.path()).await;
+    let push = redis::Script::new(include_str!("../../../updraft/src/queue/redis/push.lua"));
+    let claim = redis::Script::new(include_str!("../../../updraft/src/queue/redis/claim.lua"));
+    let now = jiff::Timestamp::now().as_millisecond();
+    for (id, due) in [("a", now - 2), ("b", now - 1), ("c", now), ("d", now + 3_600_000)] {
+        let mut call = push.prepare_invoke();
+        call.key("{updraft:jobs}").arg(r#"{"max_attempts":5}"#).arg(id).arg("k").arg(4).arg(due);
+        call.arg("").arg("").arg(1000).arg("").arg("").arg(0);
+        call.invoke_async::<redis::Value>(&mut connection).await.unwrap();
+    }
+    let mut call = claim.prepare_invoke();
+    call.key("{updraft:jobs}").arg("token").arg(60_000).arg(1).arg("k");
+    call.invoke_async::<redis::Value>(&mut connection).await.unwrap();
+    let at = |url: &str| ResourceUrl::parse(url).unwrap();
+    let of = |query: &str| at(&format!("{}/0?{query}", server.url));
+    assert_eq!(depth(&of("queue=jobs&lease=10s"), now).await.unwrap(), 3);
+    assert_eq!(depth(&of("queue=jobs"), now + 3_600_000).await.unwrap(), 4);
+    assert_eq!(depth(&of("queue=nobody"), now).await.unwrap(), 0);
+    let unknown = at(&format!("{}/0?queue=jobs", server.url.replace("hunter2", "hunter3")));
+    let said = depth(&unknown, now).await.unwrap_err().to_string();
+    assert!(said.contains("neither user nor password") && !said.contains("hunter3"), "{said}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_says_so_and_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,6 +124,7 @@ async fn what_cannot_be_read_says_so_and_is_left_as_it_is() {
         (address(&missing, "queue=jobs"), "open"),
         (address(&empty, "queue=jobs"), "tables yet"),
         (ResourceUrl::parse("nats://u:hunter2@h:4222?queue=jobs").unwrap(), "`nats:`"),
+        (ResourceUrl::parse("redis://u:hunter2@127.0.0.1:1/0?queue=q").unwrap(), "refused"),
         (ResourceUrl::parse("postgres://u:hunter2@127.0.0.1:1/x?queue=q").unwrap(), "refused"),
     ] {
         let error = depth(&address, NOW).await.unwrap_err().to_string();
