@@ -306,6 +306,38 @@ fn the_preset_of_python_brings_the_interpreter_of_its_environment() -> Result<()
     Ok(())
 }
 
+/// Its package is a file beside it, so no registry is asked.
+#[test]
+fn the_preset_of_node_brings_node_and_the_packages_of_the_lock_file() -> Result<()> {
+    let system = works()?;
+    let manifest = "system = \"works\"\n[service.hello]\npath = \"hello\"\nbuild = \"node\"\n\
+                    image.include = [\"made.json\"]\nrun = \"node app.js\"\n";
+    system.write("updraft.toml", manifest)?;
+    system.write("greeting/package.json", r#"{"name": "greeting", "version": "1.0.0"}"#)?;
+    system.write("greeting/index.js", "module.exports = 'hello';\n")?;
+    let package = r#"{
+        "name": "hello", "version": "1.0.0",
+        "scripts": { "build": "node -p 40+2 > made.json" },
+        "dependencies": { "greeting": "file:greeting-1.0.0.tgz" }
+    }"#;
+    system.write("hello/package.json", package)?;
+    system.write("hello/app.js", "console.log(require('greeting'), require('./made.json'));\n")?;
+    system.write("hello/.gitignore", "node_modules/\nmade.json\n")?;
+    let folder = system.directory().join("hello");
+    said("npm", &["pack", "../greeting"], &folder)?;
+    said("npm", &["install", "--package-lock-only", "--offline"], &folder)?;
+    let layout = system.root().join("layout");
+    let first = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
+    system.ok(&["build", "hello", "--verify"])?;
+    assert_eq!(digest(&system, &["build", "hello"])?, first);
+    let image = format!("{}:hello", layout.display());
+    said("umoci", &["unpack", "--image", &image, "bundle"], system.root())?;
+    let root = system.root().join("bundle/rootfs");
+    let words = [root.to_str().context("no name")?, "node", "/app/app.js"];
+    assert_eq!(said("chroot", &words, system.root())?, "hello 42\n");
+    Ok(())
+}
+
 #[test]
 fn a_build_that_writes_elsewhere_is_waited_for() -> Result<()> {
     let system = works()?;

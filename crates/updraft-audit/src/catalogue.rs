@@ -117,6 +117,7 @@ probes! {
     XiiAgain "XII.again" XII T0 any full;
     SUser "S.user" S T0 any full;
     HSplit "H.split" H T0 any full;
+    AServed "A.served" A T0 any full;
 }
 
 impl ProbeId {

@@ -33,6 +33,7 @@ mod readonly;
 mod replicas;
 mod repro;
 mod required;
+mod served;
 mod shell;
 mod split;
 mod stall;
@@ -141,6 +142,7 @@ pub(crate) const DYNAMIC: &[&Dynamic] = &[
     &env::ENV,
     &user::USER,
     &split::SPLIT,
+    &served::SERVED,
     &kill::KILL,
     &foreground::FOREGROUND,
     &stdout::STDOUT,

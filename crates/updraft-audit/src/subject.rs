@@ -57,6 +57,8 @@ pub struct Subject {
     pub deployed: Shape,
     /// Whether there may be one of it only.
     pub exclusive: bool,
+    /// The file of its contract, below its folder.
+    pub api: Option<PathBuf>,
     /// Its admin tasks.
     pub tasks: Vec<AdminTask>,
     /// How the jobs of a worker are asked for; `None`: nobody says, or it is no worker.
@@ -139,6 +141,7 @@ impl Subject {
             scratch: Vec::new(),
             deployed: Shape::Child,
             exclusive: false,
+            api: None,
             tasks: Vec::new(),
             jobs: None,
             build: None,

@@ -146,11 +146,13 @@ pub enum Factor {
     S,
     /// Health, beside the twelve.
     H,
+    /// API first, beside the twelve.
+    A,
 }
 
 impl Factor {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::I,
         Self::II,
         Self::III,
@@ -165,6 +167,7 @@ impl Factor {
         Self::XII,
         Self::S,
         Self::H,
+        Self::A,
     ];
 
     /// Its number, or letter.
@@ -185,6 +188,7 @@ impl Factor {
             Self::XII => "XII",
             Self::S => "S",
             Self::H => "H",
+            Self::A => "A",
         }
     }
 
@@ -206,13 +210,14 @@ impl Factor {
             Self::XII => "Admin processes",
             Self::S => "Security",
             Self::H => "Health",
+            Self::A => "API first",
         }
     }
 
     /// Whether it is one of the twelve.
     #[must_use]
     pub const fn is_of_the_twelve(self) -> bool {
-        !matches!(self, Self::S | Self::H)
+        !matches!(self, Self::S | Self::H | Self::A)
     }
 }
 

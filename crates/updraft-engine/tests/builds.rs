@@ -35,6 +35,7 @@ impl Yard {
             needs: Vec::new(),
             after: Vec::new(),
             route: None,
+            api: None,
             config: BTreeMap::new(),
             protocol: Protocol::default(),
             operations: BTreeMap::new(),

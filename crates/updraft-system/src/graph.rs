@@ -92,6 +92,9 @@ pub struct Service {
     pub after: Vec<After>,
     /// The path under which the service is public.
     pub route: Option<String>,
+    /// The file of its contract, an OpenAPI document, relative to its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<PathBuf>,
     /// The contract of its configuration; values live elsewhere.
     pub config: BTreeMap<String, ConfigKey>,
     /// What its endpoints speak.

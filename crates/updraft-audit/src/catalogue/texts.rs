@@ -23,6 +23,7 @@ const FILES: &[&str] = &[
     include_str!("XII.toml"),
     include_str!("S.toml"),
     include_str!("H.toml"),
+    include_str!("A.toml"),
 ];
 
 /// What a person reads about a probe.

@@ -61,6 +61,8 @@ pub(crate) enum Behaviour {
     AsksPeer,
     /// Its readiness is that of what it needs, whose address is in `PEER`; its liveness is not.
     Splits,
+    /// It serves its contract.
+    ServesApi,
     /// It tries to reach an address that it was not given.
     Dials,
     /// It listens on loopback only.
@@ -129,6 +131,7 @@ const WORDS: &[(&str, Behaviour)] = &[
     ("inspector", Behaviour::Inspector),
     ("asks-peer", Behaviour::AsksPeer),
     ("splits", Behaviour::Splits),
+    ("serves-api", Behaviour::ServesApi),
     ("dials", Behaviour::Dials),
     ("loopback", Behaviour::Loopback),
     ("tells-zone", Behaviour::TellsZone),

@@ -18,6 +18,8 @@ pub(crate) const LIMIT: &str = "CONTROL_LIMIT";
 pub(crate) const SECRET: &str = "CONTROL_SECRET";
 /// The file that holds the first address of the resource, for a control that remembers it.
 pub(crate) const MEMORY: &str = "CONTROL_MEMORY";
+/// The contract that is served.
+pub(crate) const API: &str = r#"{"openapi":"3.1.0","paths":{"/":{"get":{}}}}"#;
 /// The file that is read by a control that has its configuration from a file.
 pub(crate) const FILE: &str = ".env";
 
@@ -75,6 +77,7 @@ impl Site {
         match (method, path) {
             (_, "/live") if !has(Behaviour::LivenessAsks) => (200, "ok\n".to_owned()),
             (_, "/ready") if has(Behaviour::AlwaysReady) => (200, "ok\n".to_owned()),
+            (_, "/openapi.json") if has(Behaviour::ServesApi) => (200, API.to_owned()),
             (_, path) if path.starts_with("/items/") => self.item(method, path, body),
             _ => match (&self.resource, self.ask("hello")) {
                 (Some(_), None) => (503, "its resource is away\n".to_owned()),

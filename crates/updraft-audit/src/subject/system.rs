@@ -111,6 +111,7 @@ impl BuiltSystem {
             scratch: audit.scratch.clone(),
             deployed: Shape::Child,
             exclusive: false,
+            api: service.api.clone(),
             tasks: tasks(service, &made),
             jobs,
             build: self.builds.get(&service.name).map(Arc::clone),

@@ -157,7 +157,13 @@ static SERVICE: Record = Record {
         calls::OPERATION_KEY,
         calls::CALLS_KEY,
         traffic::TRAFFIC_KEY,
-        key("api", Shape::Unbuilt(&API), Means("none"), "Its contract."),
+        key(
+            "api",
+            Shape::Path,
+            Means("none"),
+            "The file of its contract, an OpenAPI document in JSON or YAML, relative to the \
+             service: `updraft check` compares it with what the service serves.",
+        ),
         key("function", Shape::Unbuilt(&FUNCTION), Means("none"), "Its functions by name."),
     ],
     exactly_one: &["run", "process"],
@@ -390,12 +396,6 @@ static TASK: Record = Record {
         scaling::TTY,
     ],
     exactly_one: &[],
-};
-
-static API: Unbuilt = Unbuilt {
-    shape: Shape::Path,
-    what: "the check of a service's contract",
-    instead: "leave `api` out",
 };
 
 static FUNCTION: Unbuilt = Unbuilt {

@@ -69,6 +69,7 @@ pub fn parse_procfile(text: &str, system_name: &Name) -> Result<System, Vec<Prob
         needs: Vec::new(),
         after: Vec::new(),
         route: None,
+        api: None,
         config: BTreeMap::new(),
         protocol: Protocol::default(),
         operations: BTreeMap::new(),

@@ -49,6 +49,7 @@ fn service<'a>(
         needs,
         after,
         route: table.text("route").map(|(route, _)| route.to_owned()),
+        api: table.text("api").map(|(path, _)| PathBuf::from(path)),
         config,
         protocol: index.protocol(name.as_str()),
         operations: operation::all(table, report),

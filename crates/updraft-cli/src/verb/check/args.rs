@@ -90,6 +90,9 @@ pub(crate) struct Known {
     /// The path that says whether it lives
     #[arg(long, value_name = "PATH")]
     pub(super) live: Option<String>,
+    /// The file of its contract, an OpenAPI document, relative to the folder it runs in
+    #[arg(long, value_name = "FILE")]
+    pub(super) api: Option<PathBuf>,
     /// A request that takes a second or more, such as `GET /reports`
     #[arg(long, value_name = "REQUEST")]
     pub(super) slow: Option<Ask>,

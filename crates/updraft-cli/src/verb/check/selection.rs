@@ -145,6 +145,7 @@ fn command(folder: PathBuf, args: &CheckArgs) -> Subject {
     subject.port_variable.clone_from(&known.port_variable);
     subject.ready.clone_from(&known.path);
     subject.live.clone_from(&known.live);
+    subject.api.clone_from(&known.api);
     subject.slow.clone_from(&known.slow);
     subject.grace = known.grace.unwrap_or(subject.grace);
     if known.worker {
