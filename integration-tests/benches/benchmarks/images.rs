@@ -67,7 +67,7 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
             maker.forget()?;
             timed(|| maker.make())
         })?;
-        first.push(Row { subject: maker.name(), sample, note: String::new() });
+        first.push(Row { subject: maker.name(), sample, note: size(&maker.layout()?)? });
         let sample = Sample::take(ROUNDS, || {
             content.change()?;
             timed(|| maker.make())
@@ -77,8 +77,8 @@ pub(crate) fn measure() -> Result<Vec<Table>> {
     let (files, size) = DEPENDENCIES;
     let how = format!(
         "A static program of {:.0} MiB, {files} files of dependencies of {} KiB each and one small \
-         file, from\nthe files until an OCI layout is on disk, with nothing kept from before. The \
-         floor is `tar | gzip` of the\nsame files.",
+         file, from\nthe files until an OCI layout is on disk, with nothing kept from before; \
+         beside each, the\nbytes that are there then. The floor is `tar | gzip` of the same files.",
         content.program_size as f64 / f64::from(1 << 20),
         size / 1024
     );
@@ -150,15 +150,24 @@ impl Content {
 
     fn floor(&self, files: &[&str]) -> Result<Row> {
         let out = TempDir::new()?;
+        let layer = out.path().join("layer");
         let sample = Sample::take(ROUNDS, || {
             let mut shell = Command::new("sh");
             let script = format!("tar -c {} | gzip -n > \"$OUT\"", files.join(" "));
-            shell.args(["-c", &script]).env("OUT", out.path().join("layer"));
+            shell.args(["-c", &script]).env("OUT", &layer);
             shell.current_dir(self.system.directory());
             timed(|| run(shell))
         })?;
-        Ok(Row { subject: "tar and gzip".to_owned(), sample, note: String::new() })
+        Ok(Row { subject: "tar and gzip".to_owned(), sample, note: size(&layer)? })
     }
+}
+
+/// What a file or folder holds, in words.
+fn size(path: &Path) -> Result<String> {
+    let output = Command::new("du").args(["--bytes", "--summarize"]).arg(path).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let bytes: f64 = text.split_whitespace().next().context("du says nothing")?.parse()?;
+    Ok(format!("{:.1} MiB", bytes / f64::from(1 << 20)))
 }
 
 /// What makes an image of the content.
@@ -168,6 +177,8 @@ trait Maker {
     fn forget(&mut self) -> Result<()>;
     /// From the files to an OCI layout.
     fn make(&mut self) -> Result<()>;
+    /// Where that is.
+    fn layout(&self) -> Result<PathBuf>;
 }
 
 struct Updraft<'a> {
@@ -191,6 +202,10 @@ impl Maker for Updraft<'_> {
         command.env("XDG_STATE_HOME", place.join("state"));
         command.args(["build", "app", "--oci"]).arg(place.join("layout"));
         run(command)
+    }
+
+    fn layout(&self) -> Result<PathBuf> {
+        Ok(self.run.as_ref().context("nothing is kept")?.path().join("layout"))
     }
 }
 
@@ -249,6 +264,10 @@ impl Maker for Tool<'_> {
         push.args(["push", "-q", "app"])
             .arg(format!("oci:{}:app", storage.path("layout").display()));
         run(push)
+    }
+
+    fn layout(&self) -> Result<PathBuf> {
+        Ok(self.storage.as_ref().context("nothing is kept")?.path("layout"))
     }
 }
 

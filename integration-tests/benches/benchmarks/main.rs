@@ -50,7 +50,7 @@ fn of_images() -> Result<Page> {
     Ok(Page {
         place: "docs/reference/image-benchmarks.md",
         title: "Images and releases, measured",
-        floor: "the least that the same work takes",
+        floor: "the same work by the plainest tools",
         versions,
         tables: tables.into_iter().flatten().collect(),
     })
