@@ -118,6 +118,7 @@ probes! {
     SUser "S.user" S T0 any full;
     HSplit "H.split" H T0 any full;
     AServed "A.served" A T0 any full;
+    IdToken "ID.token" Id Static any full;
 }
 
 impl ProbeId {

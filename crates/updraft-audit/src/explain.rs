@@ -171,7 +171,7 @@ const fn reference(factor: Factor) -> Option<&'static str> {
         Factor::X => "https://12factor.net/dev-prod-parity",
         Factor::XI => "https://12factor.net/logs",
         Factor::XII => "https://12factor.net/admin-processes",
-        Factor::S | Factor::H | Factor::A => return None,
+        Factor::S | Factor::H | Factor::A | Factor::Id => return None,
     })
 }
 

@@ -4,6 +4,7 @@
 mod codebase;
 mod deploys;
 mod git;
+mod identity;
 mod lock;
 mod parity;
 mod repository;
@@ -78,6 +79,7 @@ pub(crate) fn look(probe: ProbeId, tree: &Tree) -> Option<Seen> {
         ProbeId::XKinds => parity::kinds(tree),
         ProbeId::XKeys => deploys::keys(tree),
         ProbeId::XDigest => deploys::digest(tree),
+        ProbeId::IdToken => identity::token(tree),
         _ => return None,
     })
 }

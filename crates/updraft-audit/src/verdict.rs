@@ -148,11 +148,13 @@ pub enum Factor {
     H,
     /// API first, beside the twelve.
     A,
+    /// Identity, beside the twelve.
+    Id,
 }
 
 impl Factor {
     /// All of them, in their order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::I,
         Self::II,
         Self::III,
@@ -168,6 +170,7 @@ impl Factor {
         Self::S,
         Self::H,
         Self::A,
+        Self::Id,
     ];
 
     /// Its number, or letter.
@@ -189,6 +192,7 @@ impl Factor {
             Self::S => "S",
             Self::H => "H",
             Self::A => "A",
+            Self::Id => "ID",
         }
     }
 
@@ -211,13 +215,14 @@ impl Factor {
             Self::S => "Security",
             Self::H => "Health",
             Self::A => "API first",
+            Self::Id => "Identity",
         }
     }
 
     /// Whether it is one of the twelve.
     #[must_use]
     pub const fn is_of_the_twelve(self) -> bool {
-        !matches!(self, Self::S | Self::H | Self::A)
+        !matches!(self, Self::S | Self::H | Self::A | Self::Id)
     }
 }
 

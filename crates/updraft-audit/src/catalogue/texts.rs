@@ -24,6 +24,7 @@ const FILES: &[&str] = &[
     include_str!("S.toml"),
     include_str!("H.toml"),
     include_str!("A.toml"),
+    include_str!("ID.toml"),
 ];
 
 /// What a person reads about a probe.

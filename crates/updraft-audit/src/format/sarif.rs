@@ -80,7 +80,7 @@ const fn page(factor: Factor) -> Option<&'static str> {
         Factor::X => "dev-prod-parity",
         Factor::XI => "logs",
         Factor::XII => "admin-processes",
-        Factor::S | Factor::H | Factor::A => return None,
+        Factor::S | Factor::H | Factor::A | Factor::Id => return None,
     })
 }
 
