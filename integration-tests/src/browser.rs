@@ -51,6 +51,8 @@ impl Browser {
         let log = profile.path().join("chromedriver.log");
         let driver = Command::new("chromedriver")
             .arg("--port=0")
+            // Killed, it leaves its files where they are removed with the profile.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::null())
             .stdout(File::create(&log)?)
             .stderr(Stdio::null())

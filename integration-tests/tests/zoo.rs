@@ -27,7 +27,7 @@ const GATE: &str = "node-exit0,node-exit3,node-none,node-deaf,shell-exec,shell-t
     npm-start,python-plain,wsgiref,waitress,gunicorn,uvicorn,node-loopback,node-inspector,\
     python-debugger,node-any-port,python-pid-file,python-database,node-upload,python-cache,\
     python-daemon,node-compile,python-tool,node-dotenv-unused,node-stage,builds,tasks,\
-    swap,carts";
+    swap,carts,contracts";
 
 /// The programs that this run is about.
 fn chosen(zoo: &Zoo) -> Vec<&Program> {

@@ -83,9 +83,12 @@ fn a_writer_that_is_killed_leaves_the_old_state_or_the_new_one() {
 
 /// Lets a writer write and kills it; what it has said by then.
 fn killed(folder: &Path, mut said: Said, within: Duration) -> Said {
+    // What it has for itself, which nobody removes once it is killed.
+    let own = tempfile::tempdir().unwrap();
     let mut writer = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::a_writer_writes_until_it_is_killed", "--nocapture"])
         .env(FOLDER, folder)
+        .env("TMPDIR", own.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
