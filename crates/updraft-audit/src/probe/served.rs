@@ -225,7 +225,8 @@ fn first_difference(ours: &Value, theirs: &Value) -> Option<String> {
 }
 
 fn again(bench: &Bench, file: &str, path: &str) -> String {
-    let file = shell_words::quote(file);
+    let file = bench.subject.folder.join(file);
+    let file = shell_words::quote(&file.to_string_lossy()).into_owned();
     format!(
         "{} sleep 2; curl -s http://127.0.0.1:8080{path} | diff - {file}; kill $!",
         bench.background(8080)
