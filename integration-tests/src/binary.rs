@@ -64,13 +64,13 @@ fn cargo_build(target: &Path, package: &str) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--package", package]);
-    of_no_test(&mut command, target);
+    as_from_a_shell(&mut command, target);
     command
 }
 
 /// Has a command build as from a shell: build scripts, such as that of ring, would take what is
 /// told of a test for a change, and what stands on them would be compiled once more.
-pub fn of_no_test(command: &mut Command, target: &Path) {
+pub fn as_from_a_shell(command: &mut Command, target: &Path) {
     let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     for name in
         names.filter(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of)))

@@ -14,7 +14,7 @@ mod turn;
 mod wait;
 pub mod zoo;
 
-pub use binary::{build_example, of_no_test, repository, target_folder};
+pub use binary::{as_from_a_shell, build_example, repository, target_folder};
 pub use random::Random;
 pub use running::Running;
 pub use system::{Outcome, Row, TestSystem};

@@ -34,6 +34,23 @@ fn works() -> Result<TestSystem> {
     Ok(system)
 }
 
+/// The manifest with another command that makes the second service.
+fn made_by(run: &str) -> String {
+    let usual = "run = \"cat /proc/net/dev > net.txt; cp source.txt made.txt\"";
+    MANIFEST.replace(usual, &format!("run = {run:?}"))
+}
+
+/// The root of the image of `hello`, which is built three times and is one.
+fn root_of_hello(system: &TestSystem) -> Result<String> {
+    let layout = system.root().join("layout");
+    let first = digest(system, &["build", "hello", "--oci", &layout.display().to_string()])?;
+    system.ok(&["build", "hello", "--verify"])?;
+    assert_eq!(digest(system, &["build", "hello"])?, first);
+    let image = format!("{}:hello", layout.display());
+    said("umoci", &["unpack", "--image", &image, "bundle"], system.root())?;
+    Ok(system.root().join("bundle/rootfs").to_str().context("no name")?.to_owned())
+}
+
 /// The last line of standard output.
 fn digest(system: &TestSystem, words: &[&str]) -> Result<String> {
     let built = system.ok(words)?;
@@ -294,14 +311,8 @@ fn the_preset_of_python_brings_the_interpreter_of_its_environment() -> Result<()
     system.write("hello/app.py", "import json, sys; print(json.dumps(sys.prefix))\n")?;
     system.write("hello/requirements.txt", "")?;
     system.write("hello/.gitignore", ".venv/\n")?;
-    let layout = system.root().join("layout");
-    let first = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
-    system.ok(&["build", "hello", "--verify"])?;
-    assert_eq!(digest(&system, &["build", "hello"])?, first);
-    let image = format!("{}:hello", layout.display());
-    said("umoci", &["unpack", "--image", &image, "bundle"], system.root())?;
-    let root = system.root().join("bundle/rootfs");
-    let words = [root.to_str().context("no name")?, "/app/.venv/bin/python", "/app/app.py"];
+    let root = root_of_hello(&system)?;
+    let words = [root.as_str(), "/app/.venv/bin/python", "/app/app.py"];
     assert_eq!(said("chroot", &words, system.root())?.trim(), "\"/app/.venv\"");
     Ok(())
 }
@@ -326,14 +337,8 @@ fn the_preset_of_node_brings_node_and_the_packages_of_the_lock_file() -> Result<
     let folder = system.directory().join("hello");
     said("npm", &["pack", "../greeting"], &folder)?;
     said("npm", &["install", "--package-lock-only", "--offline"], &folder)?;
-    let layout = system.root().join("layout");
-    let first = digest(&system, &["build", "hello", "--oci", &layout.display().to_string()])?;
-    system.ok(&["build", "hello", "--verify"])?;
-    assert_eq!(digest(&system, &["build", "hello"])?, first);
-    let image = format!("{}:hello", layout.display());
-    said("umoci", &["unpack", "--image", &image, "bundle"], system.root())?;
-    let root = system.root().join("bundle/rootfs");
-    let words = [root.to_str().context("no name")?, "node", "/app/app.js"];
+    let root = root_of_hello(&system)?;
+    let words = [root.as_str(), "node", "/app/app.js"];
     assert_eq!(said("chroot", &words, system.root())?, "hello 42\n");
     Ok(())
 }
@@ -342,10 +347,7 @@ fn the_preset_of_node_brings_node_and_the_packages_of_the_lock_file() -> Result<
 fn a_build_that_writes_elsewhere_is_waited_for() -> Result<()> {
     let system = works()?;
     let run = "exec > log.txt 2>&1; for i in $(seq 1 200000); do :; done; cp source.txt made.txt; cp made.txt net.txt";
-    let manifest = MANIFEST.replace(
-        "run = \"cat /proc/net/dev > net.txt; cp source.txt made.txt\"",
-        &format!("run = {run:?}"),
-    );
+    let manifest = made_by(run);
     system.write("updraft.toml", &manifest.replace("sh run.sh", "python3 -m http.server"))?;
     digest(&system, &["build", "made"])?;
     fs::remove_file(system.directory().join("made/made.txt"))?;
@@ -363,10 +365,7 @@ fn a_build_that_writes_elsewhere_is_waited_for() -> Result<()> {
 fn the_end_of_a_failed_build_is_shown_whatever_it_writes() -> Result<()> {
     let system = works()?;
     let run = "printf '\\377\\n'; seq 1 3000; echo LAST >&2; exit 1";
-    let manifest = MANIFEST.replace(
-        "run = \"cat /proc/net/dev > net.txt; cp source.txt made.txt\"",
-        &format!("run = {run:?}"),
-    );
+    let manifest = made_by(run);
     system.write("updraft.toml", &manifest)?;
     let failed = system.run(&["build", "made"])?.expect(1)?;
     for wanted in ["3000", "LAST"] {

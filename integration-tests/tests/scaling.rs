@@ -1,12 +1,16 @@
 //! The number of copies follows the load: more of it, more copies; less, fewer after the
 //! window; and a number that somebody sets stands.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{TestSystem, eventually, http};
+use integration_tests::{TestSystem, eventually, http, said};
 use serde_json::Value;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -178,6 +182,57 @@ fn copies_follow_a_queue_from_none_and_back_and_a_number_by_hand_stands() -> Res
     let without = system.run(&["scale", "a.plain=auto"])?.expect(2)?.said();
     ensure!(without.contains("has no rule"), "{without}");
     system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)
+}
+
+/// A server that is nobody's, as it would be of another machine; it is gone with its test.
+struct Redis(Child, String);
+
+impl Redis {
+    /// A port that was free a moment ago may be taken: then the server ends.
+    fn start(folder: &Path) -> Result<Self> {
+        loop {
+            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let mut command = Command::new("redis-server");
+            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+            let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn()?;
+            let said = BufReader::new(child.stdout.take().context("no output")?);
+            let server = Self(child, format!("redis://127.0.0.1:{port}/0"));
+            let mut lines = said.lines().map_while(Result::ok);
+            if lines.any(|line| line.contains("Ready to accept connections")) {
+                return Ok(server);
+            }
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.0.kill().and_then(|()| self.0.wait()));
+    }
+}
+
+#[test]
+fn copies_follow_a_queue_that_is_attached_in_redis() -> Result<()> {
+    let system = TestSystem::new(
+        "system = \"queueing\"\n[resource]\njobs = { kind = \"queue\" }\n\
+         [service.a]\nneeds = [\"jobs\"]\n[service.a.process.worker]\nrun = \"python3 forker.py\"\n\
+         scale = { min = 0, max = 5, queue = \"jobs\", per = 2, every = \"200ms\", \
+                   stabilize = { down = \"500ms\" } }\n",
+    )?;
+    let server = Redis::start(system.root())?;
+    let url = server.1.as_str();
+    system.ok(&["attach", "jobs", url])?;
+    system.ok(&["up", "-d"])?;
+    assert_eq!(system.rows("a", "worker")?, [], "no job, no worker");
+    let redis = |words: &[&str]| said("redis-cli", &[&["-u", url], words].concat(), system.root());
+    let waiting = "{updraft:jobs}:waiting";
+    redis(&["ZADD", waiting, "0", "a", "0", "b", "0", "c"])?;
+    expect_copies(&system, ("a", "worker"), 2)?;
+    redis(&["DEL", waiting])?;
+    expect_copies(&system, ("a", "worker"), 0)?;
+    system.ok(&["down"])?;
+    drop(server);
     system.expect_nothing(&[], SOON)
 }
 

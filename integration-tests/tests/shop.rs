@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use integration_tests::browser::Browser;
 use integration_tests::{
-    Random, Running, TestSystem, Turn, eventually, http, of_no_test, processes, repository,
+    Random, Running, TestSystem, Turn, as_from_a_shell, eventually, http, processes, repository,
     target_folder, until,
 };
 use rustix::process::Signal;
@@ -40,7 +40,7 @@ fn the_command_of_the_readme_gives_a_shop_that_works_in_a_browser() -> Result<()
     ensure!(readme.lines().any(|line| line == COMMAND), "the README does not say `{COMMAND}`");
     let mut command = system.bare("sh");
     command.args(["-c", &format!("exec {COMMAND}")]);
-    of_no_test(&mut command, &target_folder()?);
+    as_from_a_shell(&mut command, &target_folder()?);
     let mut up = Running::start(&system, command)?;
     up.wait_ready(BUILT_WITHIN)?;
     up.says("http://", SOON)?;

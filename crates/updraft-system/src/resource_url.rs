@@ -187,8 +187,16 @@ impl fmt::Debug for ResourceUrl {
 
 fn form(kind: &ResourceKind) -> Form {
     let (kind, schemes, example): (_, &[_], _) = match kind {
-        ResourceKind::Sql => ("sql", &["sqlite"], "sqlite:///path/to/file"),
-        ResourceKind::Queue { .. } => ("queue", &["sqlite"], "sqlite:///path/to/file"),
+        ResourceKind::Sql => (
+            "sql",
+            &["sqlite", "postgresql", "postgres"],
+            "sqlite:///path/to/file or postgresql://user:password@host:port/database",
+        ),
+        ResourceKind::Queue { .. } => (
+            "queue",
+            &["sqlite", "postgresql", "postgres", "redis", "rediss", "nats", "tls"],
+            "an address of SQLite, PostgreSQL, Redis or NATS, such as redis://host:port",
+        ),
         ResourceKind::Cache => {
             ("cache", &["redis", "rediss", "memory"], "redis://host:port or rediss://host:port")
         }

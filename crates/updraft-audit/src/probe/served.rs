@@ -94,6 +94,10 @@ async fn look(bench: Bench) -> Seen {
 fn read(bench: &Bench, file: &Path) -> Result<(String, Value), String> {
     let (path, name) = (bench.subject.folder.join(file), file.display().to_string());
     let metadata = std::fs::metadata(&path).map_err(|error| format!("{name}: {error}"))?;
+    // A pipe would be waited for.
+    if !metadata.is_file() {
+        return Err(format!("{name} is no file"));
+    }
     if metadata.len() > FILE_BYTES_MAX {
         return Err(format!("{name} has {} bytes, more than are read", metadata.len()));
     }

@@ -1,4 +1,4 @@
-//! `ID.token`: what a program proves with who it is ends by itself.
+//! `ID.token`: what proves who a program is ends by itself.
 
 use super::Tree;
 use crate::seen::Seen;
@@ -54,7 +54,7 @@ pub(super) fn token(tree: &Tree) -> Seen {
         .map(|(name, _)| name.as_str())
         .collect();
     if secrets.is_empty() {
-        return Seen::pass("its configuration has no secret that it could prove with who it is");
+        return Seen::pass("its configuration has no secret with which it could prove who it is");
     }
     let told: Vec<String> = secrets.iter().filter_map(|name| lasting(name, &secrets)).collect();
     let names = secrets.iter().map(|name| (*name).to_owned()).collect();

@@ -62,24 +62,27 @@ struct Redis {
 
 impl Redis {
     async fn start(folder: &std::path::Path) -> (Self, redis::aio::MultiplexedConnection) {
+        // A port that was free a moment ago may be taken: then the server ends, and says so.
+        let server = loop {
+            if let Some(server) = Self::at_some_port(folder) {
+                break server;
+            }
+        };
+        let client = Client::open(server.url.as_str()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        (server, connection)
+    }
+
+    fn at_some_port(folder: &std::path::Path) -> Option<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = std::process::Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--save", "", "--bind", "127.0.0.1"]);
         command.args(["--requirepass", "hunter2", "--dir"]).arg(folder);
-        let process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let said = std::io::BufReader::new(process.stdout.take().unwrap());
         let server = Self { process, url: format!("redis://:hunter2@127.0.0.1:{port}") };
-        let client = Client::open(server.url.as_str()).unwrap();
-        let connected = async {
-            loop {
-                match client.get_multiplexed_async_connection().await {
-                    Ok(connection) => break connection,
-                    Err(_not_yet) => tokio::task::yield_now().await,
-                }
-            }
-        };
-        let within = Duration::from_secs(30);
-        let connection = tokio::time::timeout(within, connected).await.unwrap();
-        (server, connection)
+        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
+        lines.any(|line| line.contains("Ready to accept connections")).then_some(server)
     }
 }
 

@@ -103,17 +103,13 @@ impl Outbox {
         let relay = Relay::new(self, store, families);
         let mut looks = 0;
         while !stop.is_requested() {
-            let turned = relay.turn().await;
-            if matches!(turned, Ok(Turn::More)) {
-                continue;
-            }
-            relay.begin_anew();
-            let rest = match turned {
+            let rest = match relay.turn().await {
+                Ok(Turn::More) => continue,
                 Ok(Turn::Empty) if 0 < looks => {
                     looks -= 1;
                     EXPECTED
                 }
-                Ok(Turn::Empty | Turn::Others | Turn::More) => REST,
+                Ok(Turn::Empty | Turn::Others) => REST,
                 Ok(Turn::Full) => TROUBLE,
                 Err(error) => {
                     let error = &*error as &dyn std::error::Error;
@@ -121,6 +117,7 @@ impl Outbox {
                     TROUBLE
                 }
             };
+            relay.begin_anew();
             tokio::select! {
                 () = stop.requested() => {}
                 () = relay.outbox.written.notified() => looks = EXPECTED_LOOKS,
