@@ -9,22 +9,22 @@ mod moves;
 mod scan;
 mod streams;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
-use async_nats::{Client, ConnectOptions, jetstream};
+use async_nats::{Client, ConnectOptions, Event, jetstream};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use super::record::{
     Claimed, Fired, JobRecord, JobState, Leased, NewJob, Next, Pushed, QueueCounts, Retried, now_ms,
 };
 use super::store::{Answer, Filter, FireAt, Rules, Store, StoreError};
 use crate::attachment::Location;
-use index::Index;
+use index::{Index, locked};
 use streams::{Streams, Subjects};
 
 /// How long connecting may take.
@@ -42,6 +42,8 @@ const TRIES: u32 = 5;
 /// A queue on JetStream.
 pub(super) struct NatsStore {
     client: Client,
+    /// How often a connection was made.
+    connections: watch::Receiver<u64>,
     context: jetstream::Context,
     streams: OnceCell<Streams>,
     subjects: Subjects,
@@ -61,7 +63,14 @@ impl NatsStore {
     /// streams are made when they are first used.
     pub(super) async fn open(url: &url::Url, rules: Rules) -> Result<Self, StoreError> {
         let (address, options) = credentials(url)?;
+        let (connected, connections) = watch::channel(0);
         let client = options
+            .event_callback(move |event| {
+                if matches!(event, Event::Connected) {
+                    connected.send_modify(|times| *times += 1);
+                }
+                std::future::ready(())
+            })
             .retry_on_initial_connect()
             .connection_timeout(CONNECT_TIME)
             .request_timeout(Some(ANSWER_TIME))
@@ -72,6 +81,7 @@ impl NatsStore {
         context.set_timeout(ANSWER_TIME);
         Ok(Self {
             client,
+            connections,
             context,
             streams: OnceCell::new(),
             subjects: Subjects::of(&rules.name),
@@ -91,12 +101,26 @@ impl NatsStore {
         Ok(&self.streams().await?.live)
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Follows the headers of the jobs until dropped. With each connection it begins anew: a
+    /// server that was killed brings back jobs that were done and whose deletion it had not
+    /// written yet, under their old numbers, or gives new ones a number for the second time;
+    /// the driver would go on after the last number it saw, and nobody would ever take them.
+    async fn follow(
+        &self,
+        kinds: &[&'static str],
+        wake: &(dyn Fn() + Send + Sync),
+    ) -> Result<(), StoreError> {
+        let mut connections = self.connections.clone();
+        loop {
+            connections.mark_unchanged();
+            tokio::select! {
+                ended = self.follow_one_connection(kinds, wake) => return ended,
+                Ok(()) = connections.changed() => {}
+            }
+        }
     }
 
-    /// Follows the headers of the jobs until dropped.
-    async fn follow(
+    async fn follow_one_connection(
         &self,
         kinds: &[&'static str],
         wake: &(dyn Fn() + Send + Sync),
@@ -108,7 +132,7 @@ impl NatsStore {
         let wanted: Vec<_> = kinds.iter().map(|kind| self.subjects.before_slot(kind)).collect();
         let live = self.live().await?;
         let mut messages = scan::follow(&self.client, live, &filter).await?;
-        self.index().clear();
+        locked(&self.index).clear();
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| StoreError::Away(error.into()))?;
             if !wanted.iter().any(|prefix| message.subject.starts_with(prefix.as_str())) {
@@ -116,7 +140,7 @@ impl NatsStore {
             }
             if let Some((subject, entry)) = scan::entry_of(&message)? {
                 let due = entry.at_ms <= now_ms();
-                self.index().note(subject, entry);
+                locked(&self.index).note(subject, entry);
                 if due {
                     wake();
                 }
@@ -137,7 +161,7 @@ impl NatsStore {
             if wanted.iter().any(|prefix| message.subject.starts_with(prefix.as_str()))
                 && let Some((subject, entry)) = scan::entry_of(&message)?
             {
-                self.index().note(subject, entry);
+                locked(&self.index).note(subject, entry);
             }
         }
         Ok(())

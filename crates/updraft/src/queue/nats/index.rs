@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::queue::record::JobState;
 
@@ -24,11 +25,14 @@ pub(super) struct Index {
     later: BTreeSet<(i64, String)>,
     /// Those whose time has come, in the order in which they are taken.
     ready: BTreeSet<(Reverse<u8>, i64, String)>,
+    /// How often it was cleared.
+    generation: u64,
 }
 
 impl Index {
+    /// Everything is learned anew.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { generation: self.generation + 1, ..Self::default() };
     }
 
     /// What a message says of a job; older messages say nothing.
@@ -50,7 +54,7 @@ impl Index {
     }
 
     /// Takes out the job that comes next, skipping `skip` of them where there are as many.
-    pub(super) fn take(&mut self, now_ms: i64, skip: usize) -> Option<(String, Entry)> {
+    fn take(&mut self, now_ms: i64, skip: usize) -> Option<(String, Entry)> {
         while let Some((at_ms, _)) = self.later.first()
             && *at_ms <= now_ms
         {
@@ -72,6 +76,51 @@ impl Index {
         let ready = self.ready.first().map(|(_, at, _)| *at);
         let later = self.later.first().map(|(at, _)| *at);
         ready.into_iter().chain(later).min()
+    }
+}
+
+/// The index, by whoever needs it; a thread that panicked leaves it whole.
+pub(super) fn locked(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A job that was taken out of the index to be moved. Dropped before it is settled, also by a
+/// limit of time, it is in the index again.
+pub(super) struct Taken<'a> {
+    index: &'a Mutex<Index>,
+    generation: u64,
+    subject: String,
+    entry: Option<Entry>,
+}
+
+impl<'a> Taken<'a> {
+    /// The job that comes next, skipping `skip` of them where there are as many.
+    pub(super) fn next(
+        index: &'a Mutex<Index>,
+        now_ms: i64,
+        skip: usize,
+    ) -> Option<(Self, String, Entry)> {
+        let mut locked = locked(index);
+        let (subject, entry) = locked.take(now_ms, skip)?;
+        let generation = locked.generation;
+        let taken = Self { index, generation, subject: subject.clone(), entry: Some(entry) };
+        Some((taken, subject, entry))
+    }
+
+    /// It is known what became of the job, or the stream will tell.
+    pub(super) fn settle(mut self) {
+        self.entry = None;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry else { return };
+        let mut index = locked(self.index);
+        // What was learned anew is not mixed with what was known before.
+        if index.generation == self.generation {
+            index.note(std::mem::take(&mut self.subject), entry);
+        }
     }
 }
 
@@ -118,5 +167,31 @@ mod tests {
             std::iter::from_fn(|| index.take(100, 7)).map(|(subject, _)| subject).collect();
         taken.sort();
         assert_eq!(taken, ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn a_job_is_not_forgotten_while_it_is_unknown_what_became_of_it() {
+        let index = Mutex::new(Index::default());
+        locked(&index).note("a".to_owned(), entry(7, 1, 5));
+        let (taken, _, _) = Taken::next(&index, 100, 0).unwrap();
+        assert!(Taken::next(&index, 100, 0).is_none());
+        drop(taken);
+        let (taken, subject, entry_again) = Taken::next(&index, 100, 0).unwrap();
+        assert_eq!((subject.as_str(), entry_again.sequence), ("a", 7));
+        taken.settle();
+        assert!(Taken::next(&index, 100, 0).is_none());
+    }
+
+    #[test]
+    fn what_was_known_before_all_is_learned_anew_does_not_come_back() {
+        let index = Mutex::new(Index::default());
+        locked(&index).note("a".to_owned(), entry(7, 1, 5));
+        let (taken, _, _) = Taken::next(&index, 100, 0).unwrap();
+        locked(&index).clear();
+        locked(&index).note("a".to_owned(), entry(3, 1, 5));
+        drop(taken);
+        let (taken, _, entry) = Taken::next(&index, 100, 0).unwrap();
+        assert_eq!(entry.sequence, 3);
+        taken.settle();
     }
 }

@@ -5,7 +5,7 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 
-use super::index::Entry;
+use super::index::{Entry, Taken, locked};
 use super::{NatsStore, TRIES, scan};
 use crate::queue::record::{
     Claimed, Fired, JobRecord, JobState, Leased, NewJob, Pushed, QueueCounts, Retried, millis,
@@ -117,23 +117,21 @@ impl NatsStore {
         let mut aside = 0;
         while claimed.jobs.len() < most {
             let skip = if aside == 0 { 0 } else { fastrand::usize(0..aside) };
-            let taken = self.index().take(now_ms(), skip);
-            let Some((subject, entry)) = taken else { break };
+            let next = Taken::next(&self.index, now_ms(), skip);
+            let Some((taken, subject, entry)) = next else { break };
             match self.take_one(&subject, entry, &mut claimed).await {
-                Ok(true) => {}
-                Ok(false) => aside = (aside * 2).clamp(2, STEP_ASIDE),
-                Err(error) => {
-                    // It is still there, as far as we know.
-                    self.index().note(subject, entry);
-                    // What is ours already must not be lost for what is not.
-                    if claimed.jobs.is_empty() {
-                        return Err(error);
+                Ok(ours) => {
+                    taken.settle();
+                    if !ours {
+                        aside = (aside * 2).clamp(2, STEP_ASIDE);
                     }
-                    break;
                 }
+                Err(error) if claimed.jobs.is_empty() => return Err(error),
+                // What is ours already must not be lost for what is not.
+                Err(_) => break,
             }
         }
-        claimed.next_in_ms = self.index().next_at().map(|at| (at - now_ms()).max(0));
+        claimed.next_in_ms = locked(&self.index).next_at().map(|at| (at - now_ms()).max(0));
         Ok(claimed)
     }
 
@@ -144,7 +142,7 @@ impl NatsStore {
         entry: Entry,
         claimed: &mut Claimed,
     ) -> Result<bool, StoreError> {
-        let Some(mut record) = self.at(entry.sequence).await? else { return Ok(false) };
+        let Some(mut record) = self.at(subject, entry.sequence).await? else { return Ok(false) };
         match record.state {
             JobState::Done => {
                 self.delete(self.live().await?, entry.sequence).await?;
@@ -264,8 +262,10 @@ impl NatsStore {
     }
 
     /// The message of this sequence, if nothing was written over it.
-    async fn at(&self, sequence: u64) -> Result<Option<JobRecord>, StoreError> {
+    async fn at(&self, subject: &str, sequence: u64) -> Result<Option<JobRecord>, StoreError> {
         match self.live().await?.get_raw_message(sequence).await {
+            // A server that was killed may give a number twice.
+            Ok(message) if message.subject.as_str() != subject => Ok(None),
             Ok(message) => scan::record_of(&message.payload).map(Some),
             Err(error) => match error.kind() {
                 RawMessageErrorKind::NoMessageFound => Ok(None),
