@@ -4,6 +4,7 @@
 mod binary;
 pub mod browser;
 pub mod http;
+mod port;
 pub mod processes;
 pub mod programs;
 mod random;
@@ -15,6 +16,7 @@ mod wait;
 pub mod zoo;
 
 pub use binary::{as_from_a_shell, build_example, repository, target_folder};
+pub use port::free_port;
 pub use random::Random;
 pub use running::Running;
 pub use system::{Outcome, Row, TestSystem};

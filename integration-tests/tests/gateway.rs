@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use integration_tests::{Running, TestSystem, eventually, http};
+use integration_tests::{Running, TestSystem, eventually, free_port, http};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -82,11 +82,6 @@ fn serve(stream: &TcpStream, name: &str, slow: &(Mutex<Slow>, Condvar)) -> Resul
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
         (&*stream).write_all(head.as_bytes())?;
     }
-}
-
-/// A port that nobody has.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// A gateway's configuration with one edge and an admin port.

@@ -3,13 +3,12 @@
 //! `cargo nextest run -p integration-tests --test shop_images --run-ignored only`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{Running, TestSystem, eventually, http, repository, said};
+use integration_tests::{Running, TestSystem, eventually, free_port, http, repository, said};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -69,11 +68,6 @@ struct Run<'r> {
     environment: Vec<(&'r str, String)>,
 }
 
-/// A port that nobody has.
-fn port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 fn size_of_files(folder: &Path) -> Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(folder)? {
@@ -122,7 +116,7 @@ fn each_service_of_the_shop_is_small_and_answers_under_a_runtime_that_is_not_our
         ensure!(least <= image && image - least <= least / BESIDE, "{program}: {image} {least}");
     }
 
-    let ports = [port()?, port()?, port()?];
+    let ports = [free_port()?, free_port()?, free_port()?];
     let url = |at: usize| format!("http://127.0.0.1:{}", ports[at]);
     let database = || ("DB_URL", "sqlite:/data/orders.db".to_owned());
     let jobs = || ("JOBS_URL", "sqlite:/data/orders.db?queue=jobs".to_owned());

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +18,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, test_kill_process_group,
 };
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use updraft_engine::{
     Attachments, CommandPlan, Planner, Programs, ResourceError, ResourcePlan, ServerPlan,
     StopSignal,
@@ -162,9 +164,15 @@ fn command(plan: &CommandPlan) -> Command {
     command
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody else gets: a bound socket that does not listen keeps it.
 fn port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static PROMISED: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    PROMISED.lock().unwrap().push(socket);
+    port
 }
 
 /// The secret is in no argument, no variable and no printed form of the plan, and the

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod held;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,12 +40,8 @@ async fn echo_heads(mut stream: TcpStream) {
     }
 }
 
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 async fn config(more: &str) -> (GatewayConfig, SocketAddr) {
-    let (listen, backend) = (free(), backend().await);
+    let (listen, backend) = (held::port(), backend().await);
     let text = format!(
         "system = 'shop'
         [clusters.pricing]

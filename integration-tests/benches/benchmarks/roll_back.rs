@@ -73,7 +73,7 @@ impl Back {
 
 fn floor() -> Result<Row> {
     let system = TestSystem::new(MANIFEST)?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = integration_tests::free_port()?;
     let url = format!("http://127.0.0.1:{port}/");
     let sample = Sample::take(ROUNDS, || {
         let began = Instant::now();

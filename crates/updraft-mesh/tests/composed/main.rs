@@ -15,6 +15,8 @@ mod drain;
 mod faults;
 mod grpc;
 mod half_closed;
+#[path = "../held/mod.rs"]
+mod held;
 mod ingress;
 mod interim;
 mod load;

@@ -4,6 +4,9 @@
 //! `cfg(test)` always holds here; it tells clippy that all of this is tests.
 
 #[cfg(test)]
+#[path = "../held/mod.rs"]
+mod held;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod redis;

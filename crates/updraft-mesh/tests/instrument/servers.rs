@@ -1,7 +1,7 @@
 //! Servers that live as long as a test, and relays in front of them.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener as Listener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use updraft_mesh::instrument::Instrument;
 use updraft_mesh::instrument::stream::{Protocol, RelayLimits, relay};
+
+use crate::held;
 
 /// The longest that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,11 +68,6 @@ impl Server {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 fn folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("updraft-instrument-").tempdir_in("/tmp").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -116,7 +113,7 @@ pub(crate) fn postgres(certificate: Option<(&str, &str)>) -> Server {
         .output()
         .expect("`setpriv` is missing: apt-get install util-linux");
     assert!(init.status.success(), "initdb: {}", text(&init.stderr));
-    let port = free_port();
+    let port = held::port().port();
     let mut command = unprivileged(&postgres_program("postgres"));
     command.arg("-D").arg(&data).arg("-p").arg(port.to_string());
     let socket = format!("unix_socket_directories={}", folder.path().display());
@@ -164,7 +161,7 @@ pub(crate) fn value(port: u16, query: &str) -> String {
 
 /// Redis, with more options.
 pub(crate) fn redis(options: &[&str]) -> Server {
-    let (folder, port) = (folder(), free_port());
+    let (folder, port) = (folder(), held::port().port());
     let mut command = Command::new(installed("redis-server", "redis-server"));
     command.current_dir(folder.path());
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);

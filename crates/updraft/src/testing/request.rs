@@ -6,10 +6,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use tokio::io::DuplexStream;
 
 use super::answer::TestAnswer;
 use super::fail;
@@ -19,6 +22,9 @@ use crate::web::{From, InProcess};
 
 /// How long an answer may take: longer than any deadline of a service on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The body of a request.
+type Whole = Full<Bytes>;
 
 /// A request to the service of a test. Await it for the [`TestAnswer`].
 #[derive(Clone, Debug)]
@@ -157,24 +163,34 @@ impl TestRequest {
                 headers.append(name, value);
             }
         }
-        let pipe = TokioIo::new(self.web.connect(self.from));
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(pipe).await?;
-        let mut connection = std::pin::pin!(connection);
-        let exchange = async {
-            let (parts, body) = sender.send_request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok::<_, hyper::Error>((parts, body))
-        };
-        let mut exchange = std::pin::pin!(exchange);
-        let (parts, body) = tokio::select! {
-            answered = &mut exchange => answered?,
-            // It may be over before the answer is read.
-            ended = &mut connection => {
-                ended?;
-                exchange.await?
-            }
-        };
+        let (pipe, serving) = self.web.connect(self.from);
+        let client = hyper::client::conn::http1::handshake(TokioIo::new(pipe)).await?;
+        let (parts, body) = exchanged(client, request).await?;
+        // Its end is where the span ends and is counted: what the test looks at next.
+        serving.await?;
         Ok(TestAnswer::new(what, parts, body))
+    }
+}
+
+/// Sends the one request of a connection, and closes it when the whole answer is there.
+async fn exchanged(
+    (mut sender, connection): (SendRequest<Whole>, Connection<TokioIo<DuplexStream>, Whole>),
+    request: Request<Whole>,
+) -> Result<(Parts, Bytes), hyper::Error> {
+    let mut connection = std::pin::pin!(connection);
+    let exchange = async {
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok::<_, hyper::Error>((parts, body))
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        answered = &mut exchange => answered,
+        // It may be over before the answer is read.
+        ended = &mut connection => {
+            ended?;
+            exchange.await
+        }
     }
 }
 

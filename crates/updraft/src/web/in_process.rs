@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
 
 use super::connection::{self, Place};
 use super::listener::{Listen, Listener, Stream};
@@ -52,8 +53,9 @@ impl InProcess {
         Installer(Arc::clone(&self.app))
     }
 
-    /// Opens a connection and serves it; gives the side of the client.
-    pub(crate) fn connect(&self, from: From) -> DuplexStream {
+    /// Opens a connection and serves it; gives the side of the client, and the server's task:
+    /// when that has ended, all is recorded of what was asked.
+    pub(crate) fn connect(&self, from: From) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
         let ip = from.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let connected = Connected {
@@ -63,8 +65,9 @@ impl InProcess {
         };
         let place = Place::new(None, &self.app);
         let app = Arc::clone(&self.app);
-        tokio::spawn(connection::speak(Stream::Memory(server), connected, app, place));
-        client
+        let serving =
+            tokio::spawn(connection::speak(Stream::Memory(server), connected, app, place));
+        (client, serving)
     }
 
     /// Listens on a free port of 127.0.0.1 too.

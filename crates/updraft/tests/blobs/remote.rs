@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
 use updraft::{BlobError, Blobs, BlobsUrl, Variable as _};
 
 use super::moto::Moto;
@@ -32,7 +33,11 @@ async fn is_away(blobs: &Blobs) {
 
 #[tokio::test]
 async fn a_server_that_is_away_comes_back_without_anybody_doing_anything() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound without listening, it is nobody else's, and free for who sets `SO_REUSEADDR`.
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let blobs = at(port, "&timeout=2s");
     is_away(&blobs).await;
     let moto = Moto::start(port);

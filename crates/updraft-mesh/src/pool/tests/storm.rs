@@ -16,6 +16,8 @@ async fn storm(protocol: Protocol) {
         connections: 20,
         streams: 5,
         idle_per_target: 7,
+        // On a slow machine nearly all of them wait at once.
+        waiters: 1500,
         idle_http1: Duration::from_millis(50),
         max_age: Duration::from_millis(80),
         wait: Duration::from_secs(20),

@@ -1,9 +1,7 @@
 //! Configurations, and gateways that run by them.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
-use tokio::net::TcpSocket;
 use updraft_mesh::{Gateway, Options};
 use updraft_system::Name;
 use updraft_system::mesh::{
@@ -11,19 +9,7 @@ use updraft_system::mesh::{
 };
 
 use super::Upstream;
-
-/// Keeps promised ports: a bound socket that does not listen.
-static PROMISED: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
-
-/// A port that nobody else gets, and that nobody listens at.
-pub(crate) fn port() -> SocketAddr {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    PROMISED.lock().unwrap().push(socket);
-    address
-}
+pub(crate) use crate::held::port;
 
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
