@@ -183,6 +183,7 @@ impl Store {
         for deploy in self.layout().configured_deploys()? {
             self.latest(&deploy)?;
         }
+        self.must_open_all()?;
         list.write(disk)?;
         self.reseal(disk, list)
     }

@@ -121,6 +121,29 @@ impl Store {
         Ok(path)
     }
 
+    /// What this user must be able to read before it can be encrypted anew: all versions of all
+    /// deploys, but for damaged ones.
+    pub(crate) fn must_open_all(&self) -> Result<(), StoreError> {
+        for deploy in self.layout().configured_deploys()? {
+            for name in self.layout().sealed_names(&deploy)? {
+                self.readable(&deploy, &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values in one file; `None`: it is gone, or damaged: `verify` names it, and a copy may
+    /// bring it back.
+    fn readable(&self, deploy: &Name, name: &SealedName) -> Result<Option<Document>, StoreError> {
+        match disk::read(&self.layout().sealed(deploy, name))? {
+            Some(file) if sha256(&file) == name.file => {
+                let identities = self.key_file().identities()?;
+                self.open_sealed(deploy, name, &file, &identities).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Encrypts for `recipients` whatever is encrypted for others, all versions of all deploys:
     /// also what somebody who was killed has left undone.
     pub(crate) fn reseal(
@@ -137,13 +160,7 @@ impl Store {
                     other.snapshot == name.snapshot && other.recipients == mark
                 };
                 if !names.iter().any(|other| is_done(&other)) {
-                    let Some(file) = disk::read(&path)? else { continue };
-                    if sha256(&file) != name.file {
-                        // Damaged: `verify` names it, and a copy may bring it back.
-                        continue;
-                    }
-                    let identities = self.key_file().identities()?;
-                    let document = self.open_sealed(&deploy, name, &file, &identities)?;
+                    let Some(document) = self.readable(&deploy, name)? else { continue };
                     let plain = document.to_bytes();
                     let snapshot = name.snapshot.clone();
                     self.write_sealed(disk, &deploy, snapshot, &plain, recipients)?;

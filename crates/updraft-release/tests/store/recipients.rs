@@ -112,6 +112,28 @@ fn nobody_locks_themselves_out() {
 }
 
 #[test]
+fn who_cannot_read_a_version_changes_no_list() {
+    let shop = Shop::complete();
+    shop.set("production", &[("pricing.RATE", "2")]).unwrap();
+    let own: Recipient = shop.store.recipients().unwrap()[0].key.parse().unwrap();
+    let (bob_key, bob) = key(&shop, "bob");
+    shop.store.add_recipient(bob, None, &author(4)).unwrap();
+    let newest = sealed(&shop).pop().unwrap();
+    let readable = fs::read(&newest).unwrap();
+    // Bob was killed after he had encrypted the older version for himself alone.
+    let as_bob = Store::open(shop.store.root(), bob_key).unwrap();
+    as_bob.remove_recipient(own, &author(5)).unwrap();
+    fs::remove_file(sealed(&shop).pop().unwrap()).unwrap();
+    fs::write(&newest, readable).unwrap();
+    let list = || fs::read(shop.store.root().join("recipients")).unwrap();
+    let before = (list(), sealed(&shop));
+    let (_, carol) = key(&shop, "carol");
+    let refused = shop.store.add_recipient(carol, None, &author(6)).unwrap_err();
+    assert!(matches!(refused, StoreError::Sealed { .. }), "{refused}");
+    assert!(before == (list(), sealed(&shop)), "{refused}");
+}
+
+#[test]
 fn what_was_cut_off_is_encrypted_anew_by_the_next_change() {
     let shop = Shop::complete();
     let release = shop.release("production", "one");
