@@ -64,6 +64,9 @@ pub fn audit(program: &Program, supplies: &Supplies) -> Result<Audited> {
         (None, Some(_)) => {}
         _ => bail!("{} needs one of `run` and `manifest`", program.name),
     }
+    if program.outside {
+        command = with_somebody_outside(&system, &command);
+    }
     let began = Instant::now();
     let outcome = system.finish(command)?;
     let text = fs::read_to_string(&report).with_context(|| outcome.said())?;
@@ -72,6 +75,21 @@ pub fn audit(program: &Program, supplies: &Supplies) -> Result<Audited> {
     audited.took = began.elapsed();
     system.expect_nothing(&[], Duration::from_secs(20))?;
     Ok(audited)
+}
+
+/// The same command in a network of its own that has somebody beside loopback: no test of this
+/// repository reaches beyond its machine.
+fn with_somebody_outside(system: &TestSystem, command: &Command) -> Command {
+    let mut inside = system.bare("unshare");
+    if !rustix::process::geteuid().is_root() {
+        inside.arg("--map-root-user");
+    }
+    let script = repository().join("integration-tests/zoo/python/somebody_outside.py");
+    inside.args(["--net", "python3"]).arg(script);
+    inside.arg(command.get_program()).args(command.get_args());
+    let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    inside.envs(variables);
+    inside
 }
 
 fn lay_out(program: &Program, supplies: &Supplies, folder: &Path) -> Result<()> {

@@ -41,6 +41,9 @@ pub struct Program {
     /// Whether its folder is under version control, with all that is in it.
     #[serde(default)]
     pub git: bool,
+    /// Whether it is audited in a network in which somebody is beside loopback.
+    #[serde(default)]
+    pub outside: bool,
     /// The command; `None`: there is a manifest.
     pub run: Option<String>,
     /// A manifest below `zoo/`.
