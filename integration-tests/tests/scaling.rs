@@ -1,16 +1,16 @@
 //! The number of copies follows the load: more of it, more copies; less, fewer after the
 //! window; and a number that somebody sets stands.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration_tests::{TestSystem, eventually, http, said};
+use integration_tests::{TestSystem, eventually, free_port, http, said};
 use serde_json::Value;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -186,50 +186,101 @@ fn copies_follow_a_queue_from_none_and_back_and_a_number_by_hand_stands() -> Res
 }
 
 /// A server that is nobody's, as it would be of another machine; it is gone with its test.
-struct Redis(Child, String);
+struct Server {
+    child: Child,
+    port: u16,
+}
 
-impl Redis {
-    /// A port that was free a moment ago may be taken: then the server ends.
-    fn start(folder: &Path) -> Result<Self> {
-        loop {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            let mut command = Command::new("redis-server");
-            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-            let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn()?;
-            let said = BufReader::new(child.stdout.take().context("no output")?);
-            let server = Self(child, format!("redis://127.0.0.1:{port}/0"));
-            let mut lines = said.lines().map_while(Result::ok);
-            if lines.any(|line| line.contains("Ready to accept connections")) {
-                return Ok(server);
-            }
-        }
+impl Server {
+    /// Runs it until it says that it is ready, on one of its two outputs.
+    fn start(folder: &Path, program: &str, arguments: &[&str], ready: &str) -> Result<Self> {
+        let port = free_port()?;
+        let (ours, theirs) = std::io::pipe()?;
+        let mut command = Command::new(program);
+        command.arg("--port").arg(port.to_string()).args(arguments).current_dir(folder);
+        let child = command.stdout(theirs.try_clone()?).stderr(theirs).spawn()?;
+        // It holds the writing end of the pipe, which would never close.
+        drop(command);
+        let server = Self { child, port };
+        let mut lines = BufReader::new(ours).lines().map_while(Result::ok);
+        ensure!(lines.any(|line| line.contains(ready)), "{program} ended");
+        thread::spawn(move || lines.for_each(drop));
+        Ok(server)
     }
 }
 
-impl Drop for Redis {
+impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.0.kill().and_then(|()| self.0.wait()));
+        drop(self.child.kill().and_then(|()| self.child.wait()));
     }
 }
+
+/// Copies of a worker for the jobs of a queue, two jobs for each.
+const QUEUEING: &str = r#"
+system = "queueing"
+[resource]
+jobs = { kind = "queue" }
+[service.a]
+needs = ["jobs"]
+[service.a.process.worker]
+run = "python3 forker.py"
+scale = { min = 0, max = 5, queue = "jobs", per = 2, every = "200ms", stabilize = { down = "500ms" } }
+"#;
 
 #[test]
 fn copies_follow_a_queue_that_is_attached_in_redis() -> Result<()> {
-    let system = TestSystem::new(
-        "system = \"queueing\"\n[resource]\njobs = { kind = \"queue\" }\n\
-         [service.a]\nneeds = [\"jobs\"]\n[service.a.process.worker]\nrun = \"python3 forker.py\"\n\
-         scale = { min = 0, max = 5, queue = \"jobs\", per = 2, every = \"200ms\", \
-                   stabilize = { down = \"500ms\" } }\n",
-    )?;
-    let server = Redis::start(system.root())?;
-    let url = server.1.as_str();
-    system.ok(&["attach", "jobs", url])?;
+    let system = TestSystem::new(QUEUEING)?;
+    let options = ["--bind", "127.0.0.1", "--save", ""];
+    let ready = "Ready to accept connections";
+    let server = Server::start(system.root(), "redis-server", &options, ready)?;
+    let url = format!("redis://127.0.0.1:{}/0", server.port);
+    system.ok(&["attach", "jobs", &url])?;
     system.ok(&["up", "-d"])?;
     assert_eq!(system.rows("a", "worker")?, [], "no job, no worker");
-    let redis = |words: &[&str]| said("redis-cli", &[&["-u", url], words].concat(), system.root());
+    let redis = |words: &[&str]| said("redis-cli", &[&["-u", &url], words].concat(), system.root());
     let waiting = "{updraft:jobs}:waiting";
     redis(&["ZADD", waiting, "0", "a", "0", "b", "0", "c"])?;
     expect_copies(&system, ("a", "worker"), 2)?;
     redis(&["DEL", waiting])?;
+    expect_copies(&system, ("a", "worker"), 0)?;
+    system.ok(&["down"])?;
+    drop(server);
+    system.expect_nothing(&[], SOON)
+}
+
+/// Publishes to NATS by its own protocol, and waits for the reply of JetStream.
+fn publish(port: u16, subject: &str, headers: &str, body: &str) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let (head, all) = (headers.len(), headers.len() + body.len());
+    let verb = match head {
+        0 => format!("PUB {subject} reply {all}"),
+        _ => format!("HPUB {subject} reply {head} {all}"),
+    };
+    let connect = "CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB reply 1\r\n";
+    stream.write_all(format!("{connect}{verb}\r\n{headers}{body}\r\n").as_bytes())?;
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    ensure!(lines.any(|line| line.starts_with("MSG reply")), "no reply to {subject}");
+    let reply = lines.next().context("no reply")?;
+    ensure!(!reply.contains("\"error\""), "{subject}: {reply}");
+    Ok(())
+}
+
+#[test]
+fn copies_follow_a_queue_that_is_attached_on_nats() -> Result<()> {
+    let system = TestSystem::new(QUEUEING)?;
+    let options = ["--addr", "127.0.0.1", "--jetstream", "--store_dir", "stream"];
+    let server = Server::start(system.root(), "nats-server", &options, "Server is ready")?;
+    system.ok(&["attach", "jobs", &format!("nats://127.0.0.1:{}", server.port)])?;
+    system.ok(&["up", "-d"])?;
+    assert_eq!(system.rows("a", "worker")?, [], "no job, no worker");
+    let stream = r#"{"name":"updraft_jobs_jobs","subjects":["updraft.jobs.job.*.*"],"max_msgs_per_subject":1,"retention":"limits","storage":"file","num_replicas":1}"#;
+    publish(server.port, "$JS.API.STREAM.CREATE.updraft_jobs_jobs", "", stream)?;
+    let waiting = "NATS/1.0\r\nUpdraft-State: waiting\r\nUpdraft-At: 0\r\n\r\n";
+    for id in ["a", "b", "c"] {
+        publish(server.port, &format!("updraft.jobs.job.note.{id}"), waiting, "{}")?;
+    }
+    expect_copies(&system, ("a", "worker"), 2)?;
+    publish(server.port, "$JS.API.STREAM.PURGE.updraft_jobs_jobs", "", "{}")?;
     expect_copies(&system, ("a", "worker"), 0)?;
     system.ok(&["down"])?;
     drop(server);

@@ -150,6 +150,20 @@ impl Person {
         Ok(())
     }
 
+    /// Pastes more than a terminal takes at once.
+    fn pastes(&self, mut text: &[u8]) -> Result<()> {
+        until("the terminal takes what is pasted", WITHIN, || {
+            while !text.is_empty() {
+                match rustix::io::write(&self.ours, text) {
+                    Ok(count) => text = &text[count..],
+                    Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(Some(()))
+        })
+    }
+
     /// Waits until this is to be seen, beyond what was looked for before; gives what comes
     /// before it.
     fn sees(&mut self, text: &str) -> Result<String> {
@@ -214,6 +228,22 @@ fn a_task_at_a_terminal_talks_with_a_person() -> Result<()> {
     ensure!(last["code"] == 7 && last["cause"] == "hand", "{last}");
     let log = system.ok(&["logs", "a.talk"])?.stdout;
     ensure!(!log.contains("hello"), "what was typed is in the log: {log}");
+    system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)
+}
+
+#[test]
+fn what_is_pasted_arrives_whole() -> Result<()> {
+    let system = TestSystem::new(TALKING)?;
+    let script = "stty raw -echo; echo ready; head -c 1048576 | cmp pasted - && echo same";
+    system.write("talk.sh", script)?;
+    let pasted: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_be_bytes).collect();
+    fs::write(system.directory().join("pasted"), &pasted)?;
+    system.ok(&["up", "-d"])?;
+    let mut person = Person::run(&system, &["task", "--tty", "a.plain"])?;
+    person.sees("ready")?;
+    person.pastes(&pasted)?;
+    person.sees("same")?;
     system.ok(&["down"])?;
     system.expect_nothing(&[], SOON)
 }

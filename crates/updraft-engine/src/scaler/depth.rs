@@ -1,6 +1,8 @@
 //! The depth of a queue, read from the server that holds it: jobs that are due or under
 //! way, as the chassis keeps them (`docs/reference/queue.md`).
 
+mod nats;
+
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ const COUNT: &str = "SELECT COUNT(*) FROM updraft_jobs WHERE queue = $1 \
 pub(crate) enum DepthError {
     /// It is kept where this version does not look.
     #[error(
-        "the depth of a queue at a `{0}:` address cannot be read: scale by `cpu`, or keep the queue in SQLite, PostgreSQL or Redis"
+        "the depth of a queue at a `{0}:` address cannot be read: scale by `cpu`, or keep the queue in SQLite, PostgreSQL, Redis or NATS"
     )]
     Kind(String),
     /// The address is none.
@@ -56,6 +58,7 @@ pub(crate) async fn depth(address: &ResourceUrl, now_ms: i64) -> Result<u64, Dep
             "redis" | "rediss" => of_redis(&database, &name, now_ms)
                 .await
                 .map_err(|error| DepthError::Database(said_by_redis(&error))),
+            "nats" | "tls" => nats::depth(&database, &name, now_ms).await,
             other => Err(DepthError::Kind(other.to_owned())),
         }
     };

@@ -118,6 +118,89 @@ async fn what_is_due_or_under_way_in_redis_counts() {
     assert!(said.contains("neither user nor password") && !said.contains("hunter3"), "{said}");
 }
 
+/// A server that is gone with its test.
+struct Nats {
+    process: std::process::Child,
+    url: String,
+}
+
+impl Nats {
+    fn start(folder: &std::path::Path) -> Self {
+        // The server takes a free port itself, and writes which.
+        let mut command = std::process::Command::new("nats-server");
+        command.args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"]);
+        command.arg(folder).args(["--user", "u", "--pass", "hunter 2", "--ports_file_dir"]);
+        let process = command.arg(folder).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut server = Self { process, url: String::new() };
+        let said = std::io::BufReader::new(server.process.stderr.take().unwrap());
+        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
+        let listens = "Listening for client connections on ";
+        while let Some(line) = lines.next() {
+            if let Some((_, address)) = line.split_once(listens) {
+                server.url = format!("nats://u:hunter%202@{address}");
+            }
+            if line.contains("Server is ready") {
+                std::thread::spawn(move || lines.for_each(drop));
+                return server;
+            }
+        }
+        panic!("the server ended");
+    }
+
+    async fn jetstream(&self) -> async_nats::jetstream::Context {
+        let address = self.url.split_once('@').unwrap().1;
+        let options = async_nats::ConnectOptions::new();
+        let options = options.user_and_password("u".to_owned(), "hunter 2".to_owned());
+        async_nats::jetstream::new(options.connect(address).await.unwrap())
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        drop(self.process.kill().and_then(|()| self.process.wait()));
+    }
+}
+
+/// The names are those of `docs/reference/queue.md`; the chassis's own test holds them too.
+#[tokio::test]
+async fn what_is_due_or_under_way_on_nats_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Nats::start(folder.path());
+    let jetstream = server.jetstream().await;
+    let subjects = vec!["updraft.mail=2eout.job.*.*".to_owned()];
+    let name = "updraft_mail=2eout_jobs".to_owned();
+    let stream = async_nats::jetstream::stream::Config {
+        max_messages_per_subject: 1,
+        ..async_nats::jetstream::stream::Config { name, subjects, ..Default::default() }
+    };
+    jetstream.create_stream(stream).await.unwrap();
+    let of = |query: &str| ResourceUrl::parse(&format!("{}/?{query}", server.url)).unwrap();
+    assert_eq!(depth(&of("queue=mail.out"), NOW).await.unwrap(), 0);
+    for (id, state, at) in [
+        ("moved", "waiting", NOW - 5),
+        ("moved", "leased", NOW + 60_000),
+        ("due", "waiting", NOW),
+        ("later", "waiting", NOW + 1),
+        ("left", "leased", NOW - 60_000),
+        ("dead", "dead", NOW - 5),
+        ("held", "done", NOW + 60_000),
+    ] {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Updraft-State", state);
+        headers.insert("Updraft-At", at.to_string().as_str());
+        let subject = format!("updraft.mail=2eout.job.note.{id}");
+        let sent = jetstream.publish_with_headers(subject, headers, "{}".into()).await.unwrap();
+        sent.await.unwrap();
+    }
+    assert_eq!(depth(&of("queue=mail.out&lease=10s"), NOW).await.unwrap(), 3);
+    assert_eq!(depth(&of("queue=mail.out"), NOW + 1).await.unwrap(), 4);
+    assert_eq!(depth(&of("queue=nobody"), NOW).await.unwrap(), 0);
+    let unknown = server.url.replace("hunter", "canary");
+    let unknown = ResourceUrl::parse(&format!("{unknown}/?queue=mail.out")).unwrap();
+    let said = depth(&unknown, NOW).await.unwrap_err().to_string();
+    assert!(said.contains("neither user nor password") && !said.contains("canary"), "{said}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_says_so_and_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +209,8 @@ async fn what_cannot_be_read_says_so_and_is_left_as_it_is() {
     for (address, word) in [
         (address(&missing, "queue=jobs"), "open"),
         (address(&empty, "queue=jobs"), "tables yet"),
-        (ResourceUrl::parse("nats://u:hunter2@h:4222?queue=jobs").unwrap(), "`nats:`"),
+        (ResourceUrl::parse("amqp://u:hunter2@h:5672?queue=jobs").unwrap(), "`amqp:`"),
+        (ResourceUrl::parse("nats://u:hunter2@127.0.0.1:1?queue=q").unwrap(), "reached"),
         (ResourceUrl::parse("redis://u:hunter2@127.0.0.1:1/0?queue=q").unwrap(), "refused"),
         (ResourceUrl::parse("postgres://u:hunter2@127.0.0.1:1/x?queue=q").unwrap(), "refused"),
     ] {

@@ -25,6 +25,8 @@ macro_rules! on_every_kind {
 mod bench;
 #[path = "conformance_tests/life.rs"]
 mod life;
+#[path = "conformance_tests/reference.rs"]
+mod reference;
 #[path = "conformance_tests/rules.rs"]
 mod rules;
 #[path = "conformance_tests/trouble.rs"]
