@@ -97,6 +97,11 @@ impl NatsStore {
         self.streams.get_or_try_init(make).await
     }
 
+    /// As many jobs as there may be.
+    fn most(&self) -> usize {
+        usize::try_from(self.rules.max_waiting).unwrap_or(usize::MAX)
+    }
+
     async fn live(&self) -> Result<&Stream, StoreError> {
         Ok(&self.streams().await?.live)
     }
@@ -125,13 +130,9 @@ impl NatsStore {
         kinds: &[&'static str],
         wake: &(dyn Fn() + Send + Sync),
     ) -> Result<(), StoreError> {
-        let filter = match kinds {
-            [only] => self.subjects.jobs_of(only),
-            _ => self.subjects.all_jobs(),
-        };
         let wanted: Vec<_> = kinds.iter().map(|kind| self.subjects.before_slot(kind)).collect();
         let live = self.live().await?;
-        let mut messages = scan::follow(&self.client, live, &filter).await?;
+        let mut messages = scan::follow(&self.client, live).await?;
         locked(&self.index).clear();
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| StoreError::Away(error.into()))?;
@@ -155,9 +156,7 @@ impl NatsStore {
     /// Puts the jobs of these kinds that are there now into the index.
     async fn see(&self, kinds: &[&'static str]) -> Result<(), StoreError> {
         let wanted: Vec<_> = kinds.iter().map(|kind| self.subjects.before_slot(kind)).collect();
-        let most = usize::try_from(self.rules.max_waiting).unwrap_or(usize::MAX);
-        let all = self.subjects.all_jobs();
-        for message in scan::all(self.live().await?, &all, true, most).await? {
+        for message in scan::all(self.live().await?, true, self.most()).await? {
             if wanted.iter().any(|prefix| message.subject.starts_with(prefix.as_str()))
                 && let Some((subject, entry)) = scan::entry_of(&message)?
             {

@@ -1,6 +1,6 @@
 //! The depth of a queue on NATS JetStream: the headers of its jobs are counted.
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectErrorKind, ConnectOptions, HeaderMap};
@@ -40,9 +40,7 @@ pub(super) async fn depth(server: &Url, queue: &str, now_ms: i64) -> Result<i64,
         return Ok(0);
     }
     let looked_at = pull::Config {
-        filter_subject: format!("updraft.{}.job.*.*", token(queue)),
         headers_only: true,
-        deliver_policy: DeliverPolicy::LastPerSubject,
         ack_policy: AckPolicy::None,
         inactive_threshold: LOOK_WITHIN,
         memory_storage: true,

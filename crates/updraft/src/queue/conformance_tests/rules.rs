@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::bench::{Bench, Bound, KINDS, Kind, Note, job};
 use crate::jobs::Job as _;
-use crate::queue::record::{Fired, Next, Pushed, Unique, now_ms};
-use crate::queue::{EnqueueError, Enqueued, FireAt, NewJob, Retried};
+use crate::queue::record::{Fired, JobState, Next, Pushed, Unique, now_ms};
+use crate::queue::{EnqueueError, Enqueued, Filter, FireAt, NewJob, Retried};
 use crate::sql::query;
 
 on_every_kind!(
@@ -21,6 +21,7 @@ on_every_kind!(
     a_full_queue_refuses_and_takes_again_when_there_is_room,
     two_schedulers_fire_once,
     a_run_that_is_not_done_leaves_the_next_out,
+    jobs_are_listed_the_oldest_first,
 );
 
 fn unique(key: &str, for_ms: Option<i64>) -> NewJob {
@@ -234,4 +235,25 @@ async fn a_run_that_is_not_done_leaves_the_next_out(bench: Bench) {
     assert!(one.store().complete(&claimed).await.unwrap());
     assert_eq!(fire(&one, 4000, Some("nightly")).await, Fired::Now);
     assert_eq!(one.queue.counts().await.unwrap().waiting, 1);
+}
+
+async fn jobs_are_listed_the_oldest_first(bench: Bench) {
+    let one = bench.queue("queue=q").await;
+    let (first, second, third) = (job("note"), job("note"), job("note"));
+    one.push(&first).await;
+    one.push(&second).await;
+    let mut claimed = [one.claim().await, one.claim().await];
+    claimed.sort_by(|a, b| a.job.id.cmp(&b.job.id));
+    one.push(&third).await;
+    // The second is given up before the first.
+    for job in claimed.iter().rev() {
+        assert!(one.store().fail(job, "x", Next::Dead).await.unwrap());
+    }
+    let listed = async |state| {
+        let records = one.store().list(Filter { state, most: 10 }).await.unwrap();
+        records.into_iter().map(|record| record.job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(Some(JobState::Dead)).await, [first.id.as_str(), &second.id]);
+    assert_eq!(listed(Some(JobState::Waiting)).await, [third.id.as_str()]);
+    assert_eq!(listed(None).await, [first.id.as_str(), &second.id, &third.id]);
 }

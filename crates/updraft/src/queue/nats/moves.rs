@@ -1,8 +1,11 @@
 //! The moves of a job on JetStream.
 
+use std::time::Duration;
+
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 
 use super::index::{Entry, Taken, locked};
@@ -15,6 +18,10 @@ use crate::queue::store::{Filter, FireAt, StoreError};
 
 /// So many jobs are passed over after another worker was quicker, at most.
 const STEP_ASIDE: usize = 16;
+
+/// How often a message is sent that nobody hears, and how long is waited in between.
+const UNHEARD_MOST: u32 = 20;
+const UNHEARD_PAUSE: Duration = Duration::from_millis(25);
 
 /// What came of a message that expected to be the next of its subject.
 enum Written {
@@ -54,15 +61,37 @@ impl NatsStore {
         }
         // Without its stream nobody would answer.
         self.streams().await?;
-        let sent = self.context.send_publish(subject.to_owned(), message).await;
-        let written = match sent {
-            Ok(acknowledged) => acknowledged.await,
-            Err(error) => Err(error),
-        };
-        match written {
+        match self.publish(subject, message).await {
             Ok(done) if done.duplicate => Ok(Written::Repeated),
             Ok(_) => Ok(Written::Yes),
             Err(error) => self.unwritten(error).await,
+        }
+    }
+
+    /// Sends a message and waits until it is kept. A stream that another process is making is
+    /// told of a moment before it listens: what nobody has heard is said again.
+    async fn publish(
+        &self,
+        subject: &str,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let mut unheard = 0;
+        loop {
+            let sent = self.context.send_publish(subject.to_owned(), message.clone()).await;
+            let answer = match sent {
+                Ok(acknowledged) => acknowledged.await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if error.kind() == PublishErrorKind::StreamNotFound => {
+                    unheard += 1;
+                    if UNHEARD_MOST <= unheard {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(UNHEARD_PAUSE).await;
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -307,19 +336,10 @@ impl NatsStore {
     pub(super) async fn note_fire(&self, at: FireAt<'_>, what: &str) -> Result<(), StoreError> {
         self.streams().await?;
         let text = format!("{} {what}", at.due_ms);
-        let noted = self
-            .context
-            .send_publish(
-                self.subjects.fires_of(at.schedule),
-                PublishMessage::build()
-                    .payload(text.into())
-                    .message_id(format!("{}:{}", at.schedule, at.due_ms)),
-            )
-            .await;
-        let noted = match noted {
-            Ok(acknowledged) => acknowledged.await.map(|_| ()),
-            Err(error) => Err(error),
-        };
+        let message = PublishMessage::build()
+            .payload(text.into())
+            .message_id(format!("{}:{}", at.schedule, at.due_ms));
+        let noted = self.publish(&self.subjects.fires_of(at.schedule), message).await.map(drop);
         noted.map_err(|error| StoreError::Away(error.into()))
     }
 
@@ -353,13 +373,11 @@ impl NatsStore {
 
     pub(super) async fn count(&self) -> Result<QueueCounts, StoreError> {
         let streams = self.streams().await?;
-        let filter = self.subjects.all_jobs();
-        let most = usize::try_from(self.rules.max_waiting).unwrap_or(usize::MAX);
-        let live = scan::all(&streams.live, &filter, true, most).await?;
+        let live = scan::all(&streams.live, true, self.most()).await?;
         let mut counts = QueueCounts::default();
         let now = now_ms();
         for message in &live {
-            let Some((_, entry)) = scan::entry_of(message)? else { continue };
+            let Some((subject, entry)) = scan::entry_of(message)? else { continue };
             match entry.state {
                 JobState::Waiting => {
                     counts.waiting += 1;
@@ -367,7 +385,10 @@ impl NatsStore {
                     counts.oldest_ms = counts.oldest_ms.max(due_for);
                 }
                 JobState::Leased => counts.leased += 1,
-                JobState::Dead => counts.dead += 1,
+                JobState::Dead => {
+                    let moved = self.is_among_the_dead(&subject, entry.sequence).await?;
+                    counts.dead += u64::from(!moved);
+                }
                 JobState::Done => {}
             }
         }
@@ -377,19 +398,23 @@ impl NatsStore {
         Ok(counts)
     }
 
+    /// Whether the first half of giving a job up is done: then it is in both streams.
+    async fn is_among_the_dead(&self, subject: &str, sequence: u64) -> Result<bool, StoreError> {
+        let Some(record) = self.at(subject, sequence).await? else { return Ok(true) };
+        let dead = self.subjects.dead(&record.job.id);
+        Ok(self.last(&self.streams().await?.dead, &dead).await?.is_some())
+    }
+
     pub(super) async fn records(&self, filter: Filter) -> Result<Vec<JobRecord>, StoreError> {
         let streams = self.streams().await?;
         let mut found = Vec::new();
         if filter.state != Some(JobState::Dead) {
-            let all = self.subjects.all_jobs();
-            let most = usize::try_from(self.rules.max_waiting).unwrap_or(usize::MAX);
-            for message in scan::all(&streams.live, &all, false, most).await? {
+            for message in scan::all(&streams.live, false, self.most()).await? {
                 found.push(scan::record_of(&message.payload)?);
             }
         }
         if filter.state.is_none_or(|state| state == JobState::Dead) {
-            let all = self.subjects.dead("*");
-            for message in scan::all(&streams.dead, &all, false, filter.most).await? {
+            for message in scan::all(&streams.dead, false, filter.most).await? {
                 found.push(scan::record_of(&message.payload)?);
             }
         }
@@ -398,6 +423,8 @@ impl NatsStore {
             None => record.state != JobState::Done,
         });
         found.sort_by(|a, b| a.job.id.cmp(&b.job.id));
+        // On its way from one stream to the other it is in both.
+        found.dedup_by(|later, first| later.job.id == first.job.id);
         found.truncate(filter.most);
         Ok(found)
     }
@@ -408,16 +435,16 @@ impl NatsStore {
         if let Some(found) = self.last(&streams.dead, &self.subjects.dead(id)).await? {
             return Ok(Some(found));
         }
-        let most = usize::try_from(self.rules.max_waiting).unwrap_or(usize::MAX);
-        // Those with a unique key are found by looking at all.
-        for filter in [self.subjects.jobs_with_id(id), self.subjects.all_jobs()] {
-            for message in scan::all(&streams.live, &filter, false, most).await? {
-                let record = scan::record_of(&message.payload)?;
-                if record.job.id == id {
-                    let sequence = message.info().map_err(StoreError::Foreign)?.stream_sequence;
-                    let subject = message.subject.to_string();
-                    return Ok(Some(Found { record, subject, sequence }));
+        for message in scan::all(&streams.live, true, self.most()).await? {
+            let Some((subject, entry)) = scan::entry_of(&message)? else { continue };
+            if !self.subjects.may_be_of(&subject, id) {
+                continue;
+            }
+            match self.at(&subject, entry.sequence).await? {
+                Some(record) if record.job.id == id => {
+                    return Ok(Some(Found { record, subject, sequence: entry.sequence }));
                 }
+                _ => {}
             }
         }
         Ok(None)

@@ -1,10 +1,11 @@
 //! Reading the streams of a queue: the headers of all jobs, and whole jobs.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap};
 use futures_util::StreamExt as _;
@@ -54,17 +55,13 @@ pub(super) fn entry_of(message: &Message) -> Result<Option<(String, Entry)>, Sto
     Ok(entry().map(|entry| (message.subject.to_string(), entry)))
 }
 
-/// Follows the last message of each subject, headers only, as they come.
-pub(super) async fn follow(
-    client: &Client,
-    stream: &Stream,
-    filter: &str,
-) -> Result<Ordered, StoreError> {
+/// Follows the messages of a stream, headers only, as they come. The stream keeps the last one of
+/// each subject; so nothing is asked for by subject, which servers of 2.9 forget some of after
+/// they were killed or stood still.
+pub(super) async fn follow(client: &Client, stream: &Stream) -> Result<Ordered, StoreError> {
     let config = OrderedConfig {
         deliver_subject: client.new_inbox(),
-        filter_subject: filter.to_owned(),
         headers_only: true,
-        deliver_policy: DeliverPolicy::LastPerSubject,
         ..OrderedConfig::default()
     };
     let consumer = stream.create_consumer(config).await.map_err(|error| away(error.into()))?;
@@ -74,14 +71,17 @@ pub(super) async fn follow(
 /// The last message of each subject that is there now, up to `most`.
 pub(super) async fn all(
     stream: &Stream,
-    filter: &str,
     headers_only: bool,
     most: usize,
 ) -> Result<Vec<Message>, StoreError> {
+    // Asked for more than there is, the server would wait for it.
+    let there = stream.get_info().await.map_err(|error| away(error.into()))?.state.messages;
+    let most = most.min(usize::try_from(there).unwrap_or(usize::MAX));
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let config = pull::Config {
-        filter_subject: filter.to_owned(),
         headers_only,
-        deliver_policy: DeliverPolicy::LastPerSubject,
         ack_policy: AckPolicy::None,
         inactive_threshold: SCAN_TIME,
         memory_storage: true,
@@ -103,7 +103,19 @@ pub(super) async fn all(
             break;
         }
     }
-    Ok(found)
+    Ok(latest(found))
+}
+
+/// Of several messages of one subject, which a server that was killed may have, the last.
+fn latest(messages: Vec<Message>) -> Vec<Message> {
+    let mut seen = HashSet::new();
+    let mut latest: Vec<_> = messages
+        .into_iter()
+        .rev()
+        .filter(|message| seen.insert(message.subject.to_string()))
+        .collect();
+    latest.reverse();
+    latest
 }
 
 fn away(error: crate::BoxError) -> StoreError {

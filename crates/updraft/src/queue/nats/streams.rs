@@ -17,6 +17,9 @@ const DEAD_MOST: i64 = 100_000;
 /// Fires of a schedule that are kept.
 const FIRES_MOST: i64 = 100;
 
+/// What comes before the digest of a unique key.
+const UNIQUE: &str = "unique-";
+
 /// The streams of one queue.
 pub(super) struct Streams {
     /// Jobs that wait or run; a unique key that is still held is one too.
@@ -94,10 +97,6 @@ impl Subjects {
         format!("updraft.{}.job.*.*", self.queue)
     }
 
-    pub(super) fn jobs_of(&self, kind: &str) -> String {
-        format!("{}*", self.before_slot(kind))
-    }
-
     /// What the subject of each job of the kind begins with.
     pub(super) fn before_slot(&self, kind: &str) -> String {
         format!("updraft.{}.job.{}.", self.queue, token(kind))
@@ -110,15 +109,16 @@ impl Subjects {
         match job.unique_key() {
             Some(key) => {
                 let digest = blake3::hash(key.as_bytes()).to_hex();
-                format!("{before}unique-{}", &digest.as_str()[..32])
+                format!("{before}{UNIQUE}{}", &digest.as_str()[..32])
             }
             None => format!("{before}{}", token(&job.id)),
         }
     }
 
-    /// The subject of jobs with this id that have no unique key.
-    pub(super) fn jobs_with_id(&self, id: &str) -> String {
-        format!("updraft.{}.job.*.{}", self.queue, token(id))
+    /// Whether the job at a subject may have this id: those with a unique key do not tell.
+    pub(super) fn may_be_of(&self, subject: &str, id: &str) -> bool {
+        let slot = subject.rsplit('.').next().unwrap_or(subject);
+        slot.starts_with(UNIQUE) || slot == token(id)
     }
 
     pub(super) fn dead(&self, id: &str) -> String {

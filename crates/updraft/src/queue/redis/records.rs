@@ -1,5 +1,7 @@
 //! Reading what Redis keeps of jobs.
 
+use std::collections::BTreeSet;
+
 use redis::{FromRedisValue, Value};
 
 use super::{RedisStore, foreign, wrong};
@@ -35,24 +37,24 @@ pub(super) async fn counts(store: &RedisStore) -> Result<QueueCounts, StoreError
     Ok(QueueCounts { waiting, leased, dead, oldest_ms })
 }
 
+/// Ids are in the order of time, the sets in that of what their jobs wait for.
 pub(super) async fn list(store: &RedisStore, filter: Filter) -> Result<Vec<JobRecord>, StoreError> {
-    let wanted = [JobState::Waiting, JobState::Leased, JobState::Dead];
+    let wanted = |state: JobState| filter.state.is_none_or(|it| it == state);
+    let mut sets = redis::pipe();
+    for state in [JobState::Waiting, JobState::Leased, JobState::Dead] {
+        if wanted(state) {
+            sets.zrange(store.key(state.as_str()), 0, -1);
+        }
+    }
+    let ids: Vec<Vec<String>> = sets.query_async(&mut store.connection()).await.map_err(wrong)?;
+    let ids: BTreeSet<String> = ids.into_iter().flatten().collect();
     let mut found = Vec::new();
-    for state in wanted.into_iter().filter(|state| filter.state.is_none_or(|it| it == *state)) {
-        let left = filter.most.saturating_sub(found.len());
-        if left == 0 {
+    for id in ids {
+        if found.len() == filter.most {
             break;
         }
-        let ids: Vec<String> = redis::cmd("ZRANGE")
-            .arg(store.key(state.as_str()))
-            .arg(0)
-            .arg(left - 1)
-            .query_async(&mut store.connection())
-            .await
-            .map_err(wrong)?;
-        for id in ids {
-            found.extend(find(store, &id).await?);
-        }
+        // It may have moved on meanwhile.
+        found.extend(find(store, &id).await?.filter(|record| wanted(record.state)));
     }
     Ok(found)
 }
