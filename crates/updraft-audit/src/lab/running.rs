@@ -13,13 +13,14 @@ use super::client::{Connection, Request};
 use super::output::Output;
 use super::own_port::Turn;
 use super::ports::Port;
-use super::process::Reception;
+use super::process::{self, Reception};
 use super::sockets::{self, Listening};
 use super::stage::{Stage, Unstartable};
 use super::tree::{self, Change};
 use super::{Address, Attached};
 use crate::launch::{Executed, Sought, Spec, Status};
 use crate::report::{Lane, Moment};
+use crate::role::VERB;
 use crate::subject::{Serves, Subject};
 
 /// A program that serves nothing is believed to work when it listens to SIGTERM, or has run for
@@ -131,7 +132,7 @@ impl Running {
     async fn answers(&mut self) -> bool {
         if self.serves == Serves::Nothing {
             let settled = self.reception() == Reception::Handled || SETTLED < self.elapsed();
-            return settled && !self.program().is_empty();
+            return settled && self.is_begun() && !self.program().is_empty();
         }
         let Some(address) = self.find_address() else { return false };
         self.address = address.clone();
@@ -213,6 +214,15 @@ impl Running {
             Status::Running { pid } => ProcessId::of(pid),
             _ => None,
         }
+    }
+
+    /// Whether the process that the platform knows is the program itself, and no longer what
+    /// starts it: that blocks or handles signals, and its end is no answer of the program.
+    pub(crate) fn is_begun(&self) -> bool {
+        let words = self.leader().map(process::command).unwrap_or_default();
+        let starter =
+            matches!(words.get(1..3), Some([verb, role]) if verb == VERB && role != "control");
+        !words.is_empty() && !starter
     }
 
     /// Why it could not be run that way; `None`: it could.

@@ -7,10 +7,9 @@ use rustix::process::Signal;
 use super::{Bench, Control, Dynamic, Looking, serves_http, unready};
 use crate::catalogue::ProbeId;
 use crate::control::Behaviour;
-use crate::lab::process::{self, Reception};
+use crate::lab::process::Reception;
 use crate::lab::{Running, Setup};
 use crate::report::Moment;
-use crate::role::VERB;
 use crate::seen::Seen;
 use crate::verdict::{Shape, Verdict};
 
@@ -92,10 +91,7 @@ async fn begun(bench: &Bench) -> Result<(Running, Duration), Seen> {
     let running = launched.map_err(|error| Seen::unknown(error.to_string()))?;
     let until = running.elapsed() + bench.limit(BEGUN);
     while running.elapsed() < until {
-        let words = running.leader().map(process::command).unwrap_or_default();
-        let starter =
-            matches!(words.get(1..3), Some([verb, role]) if verb == VERB && role != "control");
-        if !words.is_empty() && !starter {
+        if running.is_begun() {
             let now = running.elapsed();
             return Ok((running, now));
         }
