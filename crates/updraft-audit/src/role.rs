@@ -9,6 +9,12 @@ use crate::{control, launch};
 /// The first argument that gives this executable a role.
 pub(crate) const VERB: &str = "__audit";
 
+/// Whether a command of these words is this executable on its way to become a program, or beside
+/// one. Controls are programs.
+pub(crate) fn is_starter(words: &[String]) -> bool {
+    matches!(words, [_, verb, role, ..] if verb == VERB && role != "control")
+}
+
 /// Takes a role when the arguments ask for one; `None`: they do not.
 ///
 /// The command calls it first thing in `main`, before any thread exists.
@@ -32,4 +38,24 @@ pub fn role_main() -> Option<ExitCode> {
         drop(writeln!(io::stderr(), "updraft: {error}"));
         ExitCode::from(launch::REFUSED)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_starts_programs_is_a_starter() {
+        for (line, expected) in [
+            ("/bin/updraft __audit launch /tmp/t1/status.spec", true),
+            ("/proc/self/exe __audit init /tmp/t1/status.spec", true),
+            ("/bin/updraft __audit control good", false),
+            ("/bin/updraft up", false),
+            ("orders worker", false),
+            ("", false),
+        ] {
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(is_starter(&words), expected, "{line}");
+        }
+    }
 }

@@ -122,9 +122,10 @@ impl Store {
     }
 
     /// What this user must be able to read before it can be encrypted anew: all versions of all
-    /// deploys, but for damaged ones.
+    /// deploys, but for damaged ones that are not the newest.
     pub(crate) fn must_open_all(&self) -> Result<(), StoreError> {
         for deploy in self.layout().configured_deploys()? {
+            self.latest(&deploy)?;
             for name in self.layout().sealed_names(&deploy)? {
                 self.readable(&deploy, &name)?;
             }

@@ -20,7 +20,7 @@ use super::tree::{self, Change};
 use super::{Address, Attached};
 use crate::launch::{Executed, Sought, Spec, Status};
 use crate::report::{Lane, Moment};
-use crate::role::VERB;
+use crate::role::is_starter;
 use crate::subject::{Serves, Subject};
 
 /// A program that serves nothing is believed to work when it listens to SIGTERM, or has run for
@@ -220,9 +220,7 @@ impl Running {
     /// starts it: that blocks or handles signals, and its end is no answer of the program.
     pub(crate) fn is_begun(&self) -> bool {
         let words = self.leader().map(process::command).unwrap_or_default();
-        let starter =
-            matches!(words.get(1..3), Some([verb, role]) if verb == VERB && role != "control");
-        !words.is_empty() && !starter
+        !words.is_empty() && !is_starter(&words)
     }
 
     /// Why it could not be run that way; `None`: it could.

@@ -185,8 +185,8 @@ fn verdict(outcome: &Outcome) -> Seen {
     let Outcome { jobs, kills, held, lost, repeated, within, slow } = outcome;
     let seconds = within.as_secs_f64();
     let killed = match kills {
-        1 => "one was killed",
-        _ => "two were killed",
+        1 => "one was killed".to_owned(),
+        kills => format!("{kills} were killed"),
     };
     let told = match repeated {
         None => String::new(),
@@ -409,7 +409,7 @@ mod tests {
         let both = outcome(1, 0).and(Outcome::default()).and(outcome(2, 0));
         assert!(both.is_proof() && !outcome(1, 0).is_proof() && outcome(1, 1).is_proof());
         assert!(verdict(&both).evidence.starts_with("16 jobs"), "{both:?}");
-        assert!(verdict(&both).evidence.contains("two were killed with 3 in hand"), "{both:?}");
+        assert!(verdict(&both).evidence.contains("2 were killed with 3 in hand"), "{both:?}");
         let twice = Outcome { repeated: Some(2), ..outcome(1, 0) };
         assert!(verdict(&twice).evidence.contains("2 times"), "{twice:?}");
     }

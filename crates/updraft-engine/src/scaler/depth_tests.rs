@@ -55,38 +55,48 @@ async fn what_is_due_or_under_way_counts() {
 }
 
 /// A server that is gone with its test.
-struct Redis {
+struct Server {
     process: std::process::Child,
     url: String,
+    /// Bound without listening, its port is nobody else's.
+    _held: tokio::net::TcpSocket,
 }
 
-impl Redis {
-    async fn start(folder: &std::path::Path) -> (Self, redis::aio::MultiplexedConnection) {
-        // A port that was free a moment ago may be taken: then the server ends, and says so.
-        let server = loop {
-            if let Some(server) = Self::at_some_port(folder) {
-                break server;
-            }
-        };
-        let client = Client::open(server.url.as_str()).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
-        (server, connection)
+impl Server {
+    /// Runs it until it says that it is ready, on one of its two outputs.
+    fn start(scheme: &str, program: &str, options: &[&str], ready: &str) -> Self {
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = held.local_addr().unwrap().port();
+        let (said, theirs) = std::io::pipe().unwrap();
+        let mut command = std::process::Command::new(program);
+        command.arg("--port").arg(port.to_string()).args(options);
+        let process = command.stdout(theirs.try_clone().unwrap()).stderr(theirs).spawn().unwrap();
+        // It holds the writing end of the pipe, which would never close.
+        drop(command);
+        let server = Self { process, url: format!("{scheme}127.0.0.1:{port}"), _held: held };
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(said));
+        let is_ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains(ready));
+        assert!(is_ready, "{program} ended");
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        server
     }
 
-    fn at_some_port(folder: &std::path::Path) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = std::process::Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--save", "", "--bind", "127.0.0.1"]);
-        command.args(["--requirepass", "hunter2", "--dir"]).arg(folder);
-        let mut process = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-        let said = std::io::BufReader::new(process.stdout.take().unwrap());
-        let server = Self { process, url: format!("redis://:hunter2@127.0.0.1:{port}") };
-        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
-        lines.any(|line| line.contains("Ready to accept connections")).then_some(server)
+    fn redis(folder: &str) -> Self {
+        let options = ["--save", "", "--bind", "127.0.0.1", "--requirepass", "hunter2", "--dir"];
+        let options = [&options[..], &[folder]].concat();
+        Self::start("redis://:hunter2@", "redis-server", &options, "Ready to accept connections")
+    }
+
+    fn nats(more: &[&str]) -> Self {
+        let options = ["--addr", "127.0.0.1", "--user", "u", "--pass", "hunter 2"];
+        let options = [&options[..], more].concat();
+        Self::start("nats://u:hunter%202@", "nats-server", &options, "Server is ready")
     }
 }
 
-impl Drop for Redis {
+impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill().and_then(|()| self.process.wait()));
     }
@@ -95,7 +105,9 @@ impl Drop for Redis {
 #[tokio::test]
 async fn what_is_due_or_under_way_in_redis_counts() {
     let folder = tempfile::tempdir().unwrap();
-    let (server, mut connection) = Redis::start(folder.path()).await;
+    let server = Server::redis(folder.path().to_str().unwrap());
+    let client = Client::open(server.url.as_str()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let push = redis::Script::new(include_str!("../../../updraft/src/queue/redis/push.lua"));
     let claim = redis::Script::new(include_str!("../../../updraft/src/queue/redis/claim.lua"));
     let now = jiff::Timestamp::now().as_millisecond();
@@ -118,55 +130,15 @@ async fn what_is_due_or_under_way_in_redis_counts() {
     assert!(said.contains("neither user nor password") && !said.contains("hunter3"), "{said}");
 }
 
-/// A server that is gone with its test.
-struct Nats {
-    process: std::process::Child,
-    url: String,
-}
-
-impl Nats {
-    fn start(folder: &std::path::Path) -> Self {
-        // The server takes a free port itself, and writes which.
-        let mut command = std::process::Command::new("nats-server");
-        command.args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"]);
-        command.arg(folder).args(["--user", "u", "--pass", "hunter 2", "--ports_file_dir"]);
-        let process = command.arg(folder).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let mut server = Self { process, url: String::new() };
-        let said = std::io::BufReader::new(server.process.stderr.take().unwrap());
-        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
-        let listens = "Listening for client connections on ";
-        while let Some(line) = lines.next() {
-            if let Some((_, address)) = line.split_once(listens) {
-                server.url = format!("nats://u:hunter%202@{address}");
-            }
-            if line.contains("Server is ready") {
-                std::thread::spawn(move || lines.for_each(drop));
-                return server;
-            }
-        }
-        panic!("the server ended");
-    }
-
-    async fn jetstream(&self) -> async_nats::jetstream::Context {
-        let address = self.url.split_once('@').unwrap().1;
-        let options = async_nats::ConnectOptions::new();
-        let options = options.user_and_password("u".to_owned(), "hunter 2".to_owned());
-        async_nats::jetstream::new(options.connect(address).await.unwrap())
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        drop(self.process.kill().and_then(|()| self.process.wait()));
-    }
-}
-
 /// The names are those of `docs/reference/queue.md`; the chassis's own test holds them too.
 #[tokio::test]
 async fn what_is_due_or_under_way_on_nats_counts() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Nats::start(folder.path());
-    let jetstream = server.jetstream().await;
+    let server = Server::nats(&["--jetstream", "--store_dir", folder.path().to_str().unwrap()]);
+    let options = async_nats::ConnectOptions::new();
+    let options = options.user_and_password("u".to_owned(), "hunter 2".to_owned());
+    let address = server.url.split_once('@').unwrap().1;
+    let jetstream = async_nats::jetstream::new(options.connect(address).await.unwrap());
     let subjects = vec!["updraft.mail=2eout.job.*.*".to_owned()];
     let name = "updraft_mail=2eout_jobs".to_owned();
     let stream = async_nats::jetstream::stream::Config {
@@ -199,6 +171,14 @@ async fn what_is_due_or_under_way_on_nats_counts() {
     let unknown = ResourceUrl::parse(&format!("{unknown}/?queue=mail.out")).unwrap();
     let said = depth(&unknown, NOW).await.unwrap_err().to_string();
     assert!(said.contains("neither user nor password") && !said.contains("canary"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_without_jetstream_is_told_as_such() {
+    let server = Server::nats(&[]);
+    let address = ResourceUrl::parse(&format!("{}/?queue=q", server.url)).unwrap();
+    let said = depth(&address, NOW).await.unwrap_err().to_string();
+    assert!(said.contains("JetStream does not answer") && !said.contains("hunter"), "{said}");
 }
 
 #[tokio::test]

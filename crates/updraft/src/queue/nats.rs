@@ -92,9 +92,12 @@ impl NatsStore {
     }
 
     async fn streams(&self) -> Result<&Streams, StoreError> {
-        // It is large, and done once.
-        let make = || Box::pin(Streams::ensure(&self.context, &self.subjects, &self.rules));
-        self.streams.get_or_try_init(make).await
+        self.streams.get_or_try_init(|| self.ensure_streams()).await
+    }
+
+    async fn ensure_streams(&self) -> Result<Streams, StoreError> {
+        // It is large, and seldom done.
+        Box::pin(Streams::ensure(&self.context, &self.subjects, &self.rules)).await
     }
 
     /// As many jobs as there may be.
@@ -322,14 +325,5 @@ impl Store for NatsStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_what_was_written_in_the_url_and_is_not_sent_as_an_address() {
-        let url = url::Url::parse("nats://me:p%40ss+word%2F@host:4222").unwrap();
-        let (address, _) = credentials(&url).unwrap();
-        assert_eq!(address.as_str(), "nats://host:4222");
-        assert_eq!(decoded(url.password().unwrap()), "p@ss+word/");
-    }
-}
+#[path = "nats/nats_tests.rs"]
+mod tests;

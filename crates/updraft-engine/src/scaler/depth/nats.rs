@@ -77,6 +77,7 @@ fn counts(headers: &HeaderMap, now_ms: i64) -> bool {
     }
 }
 
+/// Of so many jobs, those beyond the ones that were looked at.
 fn unlooked(messages: u64, looked: u64) -> i64 {
     match looked < LOOK_MOST {
         true => 0,
@@ -133,4 +134,22 @@ fn refused(code: ErrorCode) -> DepthError {
 /// What JetStream says; it knows no addresses.
 fn unread(error: impl std::fmt::Display) -> DepthError {
     DepthError::Database(format!("the stream of its jobs cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_long_queue_has_beyond_a_look_counts_and_what_went_meanwhile_does_not() {
+        for (messages, looked, expected) in [
+            (3, 3, 0),
+            (9, 4, 0),
+            (10_000, 10_000, 0),
+            (10_001, 10_000, 1),
+            (70_000, 10_000, 60_000),
+        ] {
+            assert_eq!(unlooked(messages, looked), expected, "{messages} {looked}");
+        }
+    }
 }

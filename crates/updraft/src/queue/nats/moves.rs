@@ -38,7 +38,7 @@ enum Written {
 pub(super) struct Found {
     pub(super) record: JobRecord,
     subject: String,
-    sequence: u64,
+    pub(super) sequence: u64,
 }
 
 impl NatsStore {
@@ -68,8 +68,9 @@ impl NatsStore {
         }
     }
 
-    /// Sends a message and waits until it is kept. A stream that another process is making is
-    /// told of a moment before it listens: what nobody has heard is said again.
+    /// Sends a message and waits until it is kept. What nobody has heard is said again: a stream
+    /// that another process is making is told of a moment before it listens, and one that is gone,
+    /// with the disk of its server, is made again.
     async fn publish(
         &self,
         subject: &str,
@@ -89,6 +90,8 @@ impl NatsStore {
                         return Err(error);
                     }
                     tokio::time::sleep(UNHEARD_PAUSE).await;
+                    // What is wrong with that is wrong with the next message too.
+                    drop(self.ensure_streams().await);
                 }
                 answer => return answer,
             }
@@ -261,20 +264,26 @@ impl NatsStore {
 
     /// The second half of giving a job up; whoever sees a job that stopped half way does it.
     pub(super) async fn move_to_the_dead(&self, subject: &str) -> Result<(), StoreError> {
-        let streams = self.streams().await?;
-        let Some(found) = self.last(&streams.live, subject).await? else { return Ok(()) };
-        if found.record.state != JobState::Dead {
-            return Ok(());
+        if let Some(sequence) = self.copy_to_the_dead(subject).await? {
+            self.delete(self.live().await?, sequence).await?;
         }
+        Ok(())
+    }
+
+    /// Gives the sequence that can be deleted now; `None`: there is nothing to move, or no room.
+    pub(super) async fn copy_to_the_dead(&self, subject: &str) -> Result<Option<u64>, StoreError> {
+        let streams = self.streams().await?;
+        let found = self.last(&streams.live, subject).await?;
+        let Some(found) = found.filter(|found| found.record.state == JobState::Dead) else {
+            return Ok(None);
+        };
         let dead = self.subjects.dead(&found.record.job.id);
         let there = self.last(&streams.dead, &dead).await?;
         let expected = there.map_or(0, |there| there.sequence);
-        match self.write(&dead, expected, &found.record, None).await? {
-            Written::Yes | Written::Outrun | Written::Repeated => {}
-            Written::Full => return Ok(()),
-        }
-        self.delete(&streams.live, found.sequence).await?;
-        Ok(())
+        Ok(match self.write(&dead, expected, &found.record, None).await? {
+            Written::Yes | Written::Outrun | Written::Repeated => Some(found.sequence),
+            Written::Full => None,
+        })
     }
 
     /// The last message of a subject.
