@@ -2,7 +2,9 @@
 //! given, unless that is allowed.
 
 use std::fs;
+use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +13,7 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use integration_tests::TestSystem;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Calls out at its start, for each request and at its end, as a task does too, and notes in a
 /// file that it has tried. It works all the same.
@@ -24,6 +27,11 @@ def call(why):
     except OSError:
         pass
     try:
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(sys.argv[3])
+    except OSError:
+        pass
+    try:
         socket.getaddrinfo('audit.zoo.invalid', 80)
     except OSError:
         pass
@@ -32,7 +40,7 @@ def ask():
     with socket.create_connection((address.hostname, address.port), 2) as redis:
         redis.sendall(b'*1\\r\\n$4\\r\\nPING\\r\\n')
         return bool(redis.recv(64))
-if sys.argv[3:] == ['task']:
+if sys.argv[4:] == ['task']:
     call('task')
     sys.exit(0 if ask() else 1)
 limit = int(os.environ['LIMIT'])
@@ -68,10 +76,10 @@ system = \"caller\"
 [resource]
 redis = { kind = \"redis\" }
 [service.app]
-run = \"python3 caller.py {port} {tried}\"
+run = \"python3 caller.py {port} {tried} {socket}\"
 needs = [\"redis\"]
 config.LIMIT = { type = \"int\", min = 1 }
-task.migrate = { run = \"python3 caller.py {port} {tried} task\", when = \"release\" }
+task.migrate = { run = \"python3 caller.py {port} {tried} {socket} task\", when = \"release\" }
 [check.app.web]
 journey = [
   { do = \"POST /things\", json = { name = \"a\" }, expect = 200 },
@@ -79,27 +87,40 @@ journey = [
 ]
 ";
 
-/// Somebody on this machine whom no program was told to use.
+/// Somebody on this machine whom no program was told to use, at a port and at a file.
 struct Stranger {
     port: u16,
+    folder: TempDir,
     callers: Arc<AtomicUsize>,
+    file_callers: Arc<AtomicUsize>,
 }
 
 impl Stranger {
     fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let (port, callers) = (listener.local_addr()?.port(), Arc::<AtomicUsize>::default());
-        let counted = Arc::clone(&callers);
-        thread::spawn(move || {
-            for _caller in listener.incoming().flatten() {
-                counted.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        Ok(Self { port, callers })
+        let port = listener.local_addr()?.port();
+        let folder = tempfile::tempdir()?;
+        let file = UnixListener::bind(folder.path().join("socket"))?;
+        let (callers, file_callers) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (counted, file_counted) = (Arc::clone(&callers), Arc::clone(&file_callers));
+        thread::spawn(move || count(listener.incoming(), &counted));
+        thread::spawn(move || count(file.incoming(), &file_counted));
+        Ok(Self { port, folder, callers, file_callers })
     }
 
-    fn callers(&self) -> usize {
-        self.callers.load(Ordering::SeqCst)
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// By the port and by the file.
+    fn callers(&self) -> [usize; 2] {
+        [&self.callers, &self.file_callers].map(|callers| callers.load(Ordering::SeqCst))
+    }
+}
+
+fn count<C>(callers: impl Iterator<Item = io::Result<C>>, counted: &AtomicUsize) {
+    for _caller in callers.flatten() {
+        counted.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -107,6 +128,7 @@ fn caller(stranger: &Stranger) -> Result<(TestSystem, PathBuf)> {
     let system = TestSystem::empty()?;
     let tried = system.root().join("tried");
     let manifest = MANIFEST.replace("{port}", &stranger.port.to_string());
+    let manifest = manifest.replace("{socket}", &stranger.socket().to_string_lossy());
     system.write("updraft.toml", &manifest.replace("{tried}", &tried.to_string_lossy()))?;
     system.write("caller.py", CALLER)?;
     Ok((system, tried))
@@ -132,7 +154,7 @@ fn no_trial_of_any_probe_reaches_a_stranger_unless_it_is_allowed() -> Result<()>
     for why in ["start", "request", "end", "task"] {
         ensure!(tries(&tried, why) > 5, "{why}: {}", tries(&tried, why));
     }
-    ensure!(stranger.callers() == 0, "{} callers", stranger.callers());
+    ensure!(stranger.callers() == [0, 0], "{:?}", stranger.callers());
     ensure!(report["machine"]["egress"] == false, "{report:#}");
     let egress = probes.iter().find(|probe| probe["id"] == "IV.egress").context("IV.egress")?;
     ensure!(egress["verdict"] == "warn", "{egress:#}");
@@ -140,7 +162,7 @@ fn no_trial_of_any_probe_reaches_a_stranger_unless_it_is_allowed() -> Result<()>
     let allowed = ["check", "--format", "json", "--only", "IX.term,XII", "--allow-egress"];
     let report = system.run(&allowed)?.expect(0)?.json()?;
     ensure!(report["machine"]["egress"] == true, "{report:#}");
-    ensure!(stranger.callers() > 2, "{} callers", stranger.callers());
+    ensure!(stranger.callers().iter().all(|callers| *callers > 2), "{:?}", stranger.callers());
     Ok(())
 }
 
@@ -152,7 +174,7 @@ fn what_programs_can_reach_is_said_where_it_is_more_than_they_were_given() -> Re
     let words = ["check", "--only", "IX.term", "--format", "json", "--without"];
     let outcome = system.run(&[&words[..], &["network-namespace"]].concat())?.expect(0)?;
     let report = outcome.json()?;
-    ensure!(stranger.callers() > 0, "{report:#}");
+    ensure!(stranger.callers().iter().all(|callers| *callers > 0), "{report:#}");
     ensure!(report["machine"]["egress"] == true, "{report:#}");
     let hints = report["hints"].to_string();
     ensure!(hints.contains("could reach what this machine reaches"), "{hints}");

@@ -6,6 +6,7 @@ pub(crate) mod client;
 mod machine;
 mod network;
 mod output;
+mod outside;
 mod own_port;
 mod ports;
 pub(crate) mod process;
@@ -16,6 +17,7 @@ mod stage;
 mod task;
 pub(crate) mod tree;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +52,8 @@ struct Bench {
     /// Whether programs may reach what this machine reaches.
     egress: bool,
     tiers: OnceCell<Tiers>,
+    /// Who listens at files, as it was before the first trial.
+    outside: Vec<PathBuf>,
     /// Holds the networks of trials, or why it cannot.
     holder: OnceCell<network::Holder>,
     trials: AtomicU64,
@@ -63,7 +67,7 @@ struct Bench {
 pub enum LabError {
     /// No place for its files.
     #[error("no place for the files of the audit")]
-    Folder(#[source] std::io::Error),
+    Folder(#[source] io::Error),
     /// Its folder cannot be locked.
     #[error("the folder of the audit cannot be used")]
     State(#[from] StateDirError),
@@ -91,6 +95,7 @@ impl Lab {
         Ok(Self(Arc::new(Bench {
             scopes,
             _lock: lock,
+            outside: outside::listeners(&root),
             folder: Some(folder),
             root,
             executable,
@@ -131,10 +136,15 @@ impl Lab {
 
     /// A network in which nobody is; `log`: where to note whom its programs look for.
     async fn enclosure(&self, log: Option<&Path>) -> Result<Network, Unstartable> {
-        let refused = |reason| Unstartable::Machine(format!("a network of its own: {reason}"));
+        let refused = |error: io::Error| {
+            let reason = format!("a network of its own: {error}");
+            match error.kind() {
+                io::ErrorKind::TimedOut => Unstartable::Slow(reason),
+                _ => Unstartable::Machine(reason),
+            }
+        };
         let holder = self.0.holder.get_or_try_init(|| network::Holder::start(self)).await;
-        let holder = holder.map_err(refused)?;
-        holder.network(log).await.map_err(|error| refused(error.to_string()))
+        holder.map_err(refused)?.network(log).await.map_err(refused)
     }
 
     /// Ends what is left and removes all files.
@@ -158,7 +168,7 @@ impl Lab {
     }
 
     /// An empty folder that nobody else has, for one trial.
-    pub(crate) fn place(&self) -> std::io::Result<PathBuf> {
+    pub(crate) fn place(&self) -> io::Result<PathBuf> {
         let number = self.0.trials.fetch_add(1, Ordering::Relaxed);
         let place = self.0.root.join(format!("t{number}"));
         std::fs::create_dir(&place)?;

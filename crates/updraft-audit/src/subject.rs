@@ -49,6 +49,8 @@ pub struct Subject {
     pub journey: Vec<Step>,
     /// How long it may take to be ready. 5 s.
     pub startup: Duration,
+    /// Its boot budget: whoever runs it restarts it if it is not ready by then. 60 s.
+    pub boot: Duration,
     /// From SIGTERM to SIGKILL. 10 s.
     pub grace: Duration,
     /// Folders below its own that hold what may be lost.
@@ -137,6 +139,7 @@ impl Subject {
             slow: None,
             journey: Vec::new(),
             startup: Duration::from_secs(5),
+            boot: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             scratch: Vec::new(),
             deployed: Shape::Child,

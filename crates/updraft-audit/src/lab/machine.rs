@@ -1,17 +1,16 @@
 //! What works on this machine: tried, not assumed.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use super::output::Line;
-use super::{Lab, Setup};
+use super::{Lab, Setup, Unstartable};
 use crate::control::Behaviour;
 use crate::subject::Subject;
 use crate::verdict::{Shape, Tier};
 
-/// How often a network of its own is tried before there is none.
-const NETWORK_ATTEMPTS: usize = 3;
-/// How long one attempt may take.
+/// How long an attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// What works on this machine, and why the rest does not.
@@ -68,13 +67,12 @@ impl Tiers {
         let mut missing = BTreeMap::new();
         for feature in Feature::ALL {
             let tried = if lab.0.without.contains(&feature) {
-                Err("it is to be done without".to_owned())
+                Err(Absent::Refused("it is to be done without".to_owned()))
             } else {
-                attempted(lab, feature).await
+                attempt(lab, feature).await
             };
-            if let Err(reason) = tried {
-                missing.insert(feature, reason);
-            }
+            missing
+                .extend(tried.err().and_then(|why| why.lacks(feature)).map(|why| (feature, why)));
         }
         Self { missing }
     }
@@ -101,23 +99,40 @@ impl Tiers {
     }
 }
 
-/// Without a network of their own programs reach whom this machine reaches, so one slow moment
-/// of it does not decide that.
-async fn attempted(lab: &Lab, feature: Feature) -> Result<(), String> {
-    let mut tried = attempt(lab, feature).await;
-    if feature == Feature::Network {
-        for _ in 1..NETWORK_ATTEMPTS {
-            if tried.is_ok() {
-                break;
-            }
-            tried = attempt(lab, feature).await;
-        }
-    }
-    tried
+/// Why a feature is not there.
+#[derive(Debug)]
+enum Absent {
+    /// The machine does not grant it.
+    Refused(String),
+    /// It was not seen in time.
+    Slow(String),
 }
 
-async fn attempt(lab: &Lab, feature: Feature) -> Result<(), String> {
-    let folder = lab.place().map_err(|error| error.to_string())?;
+impl Absent {
+    /// Why it is done without a feature. Without a network of their own programs reach whom this
+    /// machine reaches, which a slow moment must not bring about: a trial that does not get one
+    /// goes without a verdict.
+    fn lacks(self, feature: Feature) -> Option<String> {
+        match self {
+            Self::Slow(_) if feature == Feature::Network => None,
+            Self::Slow(reason) | Self::Refused(reason) => Some(reason),
+        }
+    }
+}
+
+impl From<Unstartable> for Absent {
+    fn from(error: Unstartable) -> Self {
+        let reason = error.to_string();
+        if matches!(error, Unstartable::Slow(_)) {
+            Self::Slow(reason)
+        } else {
+            Self::Refused(reason)
+        }
+    }
+}
+
+async fn attempt(lab: &Lab, feature: Feature) -> Result<(), Absent> {
+    let folder = lab.place().map_err(Unstartable::from)?;
     let mut setup = Setup::new(Shape::Child);
     match feature {
         Feature::Pid1 => setup.shape = Shape::Pid1,
@@ -128,32 +143,52 @@ async fn attempt(lab: &Lab, feature: Feature) -> Result<(), String> {
     }
     let executable = lab.executable().to_string_lossy().into_owned();
     let control = Subject::control(executable, folder, &[Behaviour::Good]);
-    let run = async {
-        let means =
-            Means { overlay: feature == Feature::Overlay, network: feature == Feature::Network };
-        let running = lab.raw(&control, &setup, means).await;
-        let running = running.map_err(|error| error.to_string())?;
-        let output = running.output();
-        let listens = |line: &Line| line.text == "listening";
-        // Who is refused says nothing and is gone at once.
-        let said = tokio::select! {
-            said = output.line(ATTEMPT, listens) => said,
-            () = output.drained(ATTEMPT) => output.all().into_iter().find(listens),
-        };
-        let refused = running.refusal();
-        let blind = feature == Feature::Trace && running.executed().is_empty();
-        let unreached = match feature {
-            Feature::Network => running.address().connect(|_| Ok(())).await.err(),
-            _ => None,
-        };
-        running.end().await;
-        match (said, refused) {
-            (_, Some(reason)) => Err(reason),
-            (Some(_), None) if unreached.is_some() => Err("a control in it is not reached".into()),
-            (Some(_), None) if blind => Err("nothing of a control was seen".to_owned()),
-            (Some(_), None) => Ok(()),
-            (None, None) => Err("a control did not start with it".to_owned()),
-        }
+    let means =
+        Means { overlay: feature == Feature::Overlay, network: feature == Feature::Network };
+    let running = lab.raw(&control, &setup, means).await?;
+    let output = running.output();
+    let listens = |line: &Line| line.text == "listening";
+    // Who is refused says nothing and is gone at once.
+    let said = tokio::select! {
+        said = output.line(ATTEMPT, listens) => said,
+        () = output.drained(ATTEMPT) => output.all().into_iter().find(listens),
     };
-    run.await
+    let (refused, lives) = (running.refusal(), !running.program().is_empty());
+    let blind = feature == Feature::Trace && running.executed().is_empty();
+    let unreached = match feature {
+        Feature::Network => running.address().connect(|_| Ok(())).await.err(),
+        _ => None,
+    };
+    running.end().await;
+    match (said, refused) {
+        (_, Some(reason)) => Err(Absent::Refused(reason)),
+        (Some(_), None) => match unreached {
+            Some(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(Absent::Slow("a control in it is not reached in time".to_owned()))
+            }
+            Some(_) => Err(Absent::Refused("a control in it is not reached".to_owned())),
+            None if blind => Err(Absent::Refused("nothing of a control was seen".to_owned())),
+            None => Ok(()),
+        },
+        (None, None) if lives => {
+            Err(Absent::Slow("a control did not start with it in time".to_owned()))
+        }
+        (None, None) => Err(Absent::Refused("a control did not start with it".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_machine_does_not_let_programs_reach_what_it_reaches() {
+        let slow = || Absent::from(Unstartable::Slow("busy".to_owned()));
+        let refused = || Absent::from(Unstartable::Machine("EPERM".to_owned()));
+        assert_eq!(slow().lacks(Feature::Network), None);
+        for feature in Feature::ALL {
+            assert!(refused().lacks(feature).is_some_and(|why| why.contains("EPERM")));
+            assert_eq!(slow().lacks(feature).is_some(), feature != Feature::Network);
+        }
+    }
 }

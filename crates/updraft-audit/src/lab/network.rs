@@ -57,15 +57,15 @@ struct Held {
 }
 
 impl Holder {
-    pub(super) async fn start(lab: &Lab) -> Result<Self, String> {
+    pub(super) async fn start(lab: &Lab) -> io::Result<Self> {
         // One of its own for each attempt: a name of before is taken.
-        let socket = lab.place().map_err(|error| error.to_string())?.join("networks");
+        let socket = lab.place()?.join("networks");
         let words = [&lab.executable().to_string_lossy(), VERB, "networks"].map(str::to_owned);
         let argv = words.into_iter().chain([socket.to_string_lossy().into_owned()]).collect();
         let (env, cwd) = (std::collections::BTreeMap::new(), lab.0.root.clone());
         let plan = CommandPlan { argv, env, cwd, confinement: None };
         let started = lab.0.scopes.start("networks", &plan).await;
-        let (scope, pipes) = started.map_err(|error| error.to_string())?;
+        let (scope, pipes) = started.map_err(io::Error::other)?;
         let output = Output::of(pipes.stdout, pipes.stderr, Instant::now(), true);
         let is_ready = |line: &Line| line.text == READY;
         // Who cannot do it says why, and is gone at once.
@@ -75,7 +75,7 @@ impl Holder {
         };
         if said.is_none() {
             let last = output.tail(1).pop();
-            return Err(last.unwrap_or_else(|| "networks cannot be held".to_owned()));
+            return Err(last.map_or(io::ErrorKind::TimedOut.into(), io::Error::other));
         }
         Ok(Self { scope, socket, made: AtomicU64::new(0), _output: output })
     }
@@ -132,9 +132,9 @@ impl Network {
     }
 
     /// For a launcher that brings a program into it.
-    pub(super) fn joined(&self, resolver: PathBuf) -> Option<Joined> {
-        let held = self.0.as_ref()?;
-        Some(Joined { namespaces: held.namespaces.clone(), resolver })
+    pub(super) fn joined(&self, resolver: PathBuf, outside: &[PathBuf]) -> Option<Joined> {
+        let namespaces = self.0.as_ref()?.namespaces.clone();
+        Some(Joined { namespaces, resolver, outside: outside.to_vec() })
     }
 
     /// Whom its programs have looked for so far, where that is noted.

@@ -41,6 +41,9 @@ pub(crate) enum Unstartable {
     /// The machine does not allow it.
     #[error("this machine does not allow it: {0}")]
     Machine(String),
+    /// The machine took too long.
+    #[error("this machine is too slow now: {0}")]
+    Slow(String),
     /// Something that the program needs cannot be had.
     #[error("`{0}`, which it needs, cannot be had: {1}")]
     Dependency(String, String),
@@ -267,7 +270,7 @@ impl Stage {
         let mut spec = spec(&place, subject, setup, &copy);
         let resolver = place.join("resolv.conf");
         fs::write(&resolver, RESOLVER)?;
-        spec.network = provided.network.joined(resolver);
+        spec.network = provided.network.joined(resolver, &lab.0.outside);
         let temporary = place.join("tmp");
         fs::create_dir_all(&temporary)?;
         let environment = environment(subject, setup, &provided, port.number, &temporary);

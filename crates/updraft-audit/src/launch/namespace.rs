@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(super) fn prepare(spec: &Spec) -> io::Result<()> {
         copy_at_its_place(overlay, root)?;
     }
     if let Some(network) = &spec.network {
-        keep_names_inside(network, &spec.status)?;
+        keep_inside(network, &spec.status)?;
     }
     for path in &spec.masked {
         mask(path, &spec.status)?;
@@ -71,24 +71,20 @@ fn join(network: &Joined, root: bool) -> io::Result<()> {
     Ok(setns(net, CloneFlags::CLONE_NEWNET)?)
 }
 
-/// Those who look up names for others live outside (`nss-resolve(8)`, `nscd(8)`, nss-mdns).
-const NAME_SERVICES: [&str; 4] = [
-    "/run/systemd/resolve/io.systemd.Resolve",
-    "/run/nscd/socket",
-    "/var/run/nscd/socket",
-    "/run/avahi-daemon/socket",
-];
-
-/// Lets names be asked for inside of the network and nowhere else.
-fn keep_names_inside(network: &Joined, status: &Path) -> io::Result<()> {
+/// Lets names be asked for inside of the network and nowhere else: those who look them up for
+/// others live outside, and are asked by Unix sockets (`nss-resolve(8)`, `nscd(8)`).
+fn keep_inside(network: &Joined, status: &Path) -> io::Result<()> {
     let resolver = Path::new("/etc/resolv.conf");
     // Without such a file the server on loopback is asked (`resolv.conf(5)`).
     if resolver.exists() {
         mount_bind(&network.resolver, resolver)?;
     }
-    for service in NAME_SERVICES.map(Path::new) {
-        if service.exists() {
-            mask(service, status)?;
+    for socket in &network.outside {
+        match mask(socket, status) {
+            // It is gone, or nothing that the program could reach.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
+            masked => masked?,
         }
     }
     Ok(())

@@ -70,6 +70,8 @@ pub(crate) struct Joined {
     pub(crate) namespaces: PathBuf,
     /// What stands at the place of `/etc/resolv.conf`.
     pub(crate) resolver: PathBuf,
+    /// Unix sockets that lead out of it.
+    pub(crate) outside: Vec<PathBuf>,
 }
 
 /// What became of a program.

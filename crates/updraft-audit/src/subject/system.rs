@@ -107,6 +107,7 @@ impl BuiltSystem {
             slow: audit.slow.clone(),
             journey: if serves == Serves::Http { audit.journey.clone() } else { Vec::new() },
             startup: audit.startup.unwrap_or(STARTUP),
+            boot: process.ready.within,
             grace: process.stop,
             scratch: audit.scratch.clone(),
             deployed: Shape::Child,
