@@ -45,7 +45,7 @@ mod frame;
 mod isolated;
 mod jobs;
 mod logs;
-mod metrics;
+pub(crate) mod metrics;
 mod request;
 pub mod server;
 mod setup;

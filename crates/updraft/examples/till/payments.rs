@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use updraft::http::{Bytes, Created, HeaderMap, HeaderName, HeaderValue, Json, Query, StatusCode};
+use updraft::http::{
+    Bytes, Created, HeaderMap, HeaderName, HeaderValue, Json, Peer, Query, StatusCode,
+};
 use updraft::{
     App, Caller, Ctx, Error, Idempotency, Migration, ProblemDetails, Recorded, Service, Sql, patch,
     post, sql,
@@ -118,6 +120,13 @@ pub(crate) fn who(caller: Option<Caller>, key: Idempotency) -> String {
     format!("{name} with {}", key.key().unwrap_or("no key"))
 }
 
+/// Says from where it was asked
+#[post("/origins", idempotent)]
+pub(crate) fn origin(peer: Peer, key: Idempotency) -> String {
+    tracing::debug!(key = key.key(), "asked for its origin");
+    peer.ip().map_or_else(|| "nowhere".to_owned(), |ip| ip.to_string())
+}
+
 /// Takes a payment when the gate of its account is open
 #[post("/slow-payments", idempotent)]
 pub(crate) async fn pay_slowly(
@@ -149,6 +158,6 @@ pub(crate) async fn pay_slowly(
 
 pub(crate) fn service() -> Service<Till> {
     updraft::service!(Till)
-        .api(updraft::api![pay, affect, measure, who, pay_slowly])
+        .api(updraft::api![pay, affect, measure, who, origin, pay_slowly])
         .migrations(MIGRATIONS)
 }

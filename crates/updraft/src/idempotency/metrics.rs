@@ -20,6 +20,9 @@ pub(super) struct KeyMetrics {
     pub(super) expired: Counter,
 }
 
+/// What can come of work without its request.
+const CARRIED: [&str; 3] = ["done", "dropped", "too_slow"];
+
 impl KeyMetrics {
     pub(super) fn request(&self, outcome: &'static str) {
         self.requests.get_or_create(&Labels { outcome }).inc();
@@ -33,6 +36,10 @@ impl KeyMetrics {
 impl Families for KeyMetrics {
     fn register(registry: &mut Registry) -> Self {
         let made = Self::default();
+        // What is rare is shown as never from the beginning on: a rate needs two samples.
+        for outcome in CARRIED {
+            drop(made.carried.get_or_create(&Labels { outcome }));
+        }
         registry.register(
             "idempotency_requests",
             "Requests with an Idempotency-Key, by what came of it",

@@ -5,7 +5,7 @@
 /// # Errors
 ///
 /// There is no metric of this name: a sentence that says so, with those that are like it.
-pub(super) fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> Result<f64, String> {
+pub(crate) fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> Result<f64, String> {
     let mut sum = 0.0;
     let mut known = false;
     for line in text.lines() {

@@ -62,6 +62,42 @@ async fn work_whose_client_went_away_goes_on_and_its_answer_is_kept(t: TestApp<T
     until("the work that went on is counted", async || 0.5 < done()).await;
 }
 
+/// The look at the key is held up until the client has gone, so the handler begins without it.
+#[updraft::test(kinds = ["postgres"])]
+async fn a_handler_that_begins_when_its_client_is_gone_knows_who_that_was(t: TestApp<Till>) {
+    let client = ServiceUrl::parse(&t.serve()).unwrap().client();
+    let ask = || {
+        let client = client.clone();
+        async move { client.post("/origins").idempotency_key("k").send().await }
+    };
+    let mut keys = t.app().db.begin().await.unwrap();
+    let lock = "LOCK TABLE updraft_idempotency IN ACCESS EXCLUSIVE MODE";
+    sql::query(lock).execute(&mut keys).await.unwrap();
+    let first = tokio::spawn(ask());
+    until("the look at the key", async || are_waiting(&t).await == 1).await;
+    first.abort();
+    first.await.unwrap_err();
+    let active = || t.metric("http_server_active_requests", &[("http_request_method", "POST")]);
+    until("the client is gone", async || active() < 0.5).await;
+    keys.rollback().await.unwrap();
+    let done = || t.metric("idempotency_carried_total", &[("outcome", "done")]);
+    until("the handler", async || 0.5 < done()).await;
+    let kept = ask().await.unwrap();
+    assert_eq!(kept.headers()["idempotent-replayed"], "true");
+    assert_eq!(kept.body(), "127.0.0.1");
+}
+
+/// How many statements wait for a lock in this database.
+async fn are_waiting(t: &TestApp<Till>) -> i64 {
+    sql::query(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .fetch_one(&t.app().db)
+    .await
+    .unwrap()
+}
+
 #[updraft::test(kinds = ["sqlite", "postgres"], vars = [("REQUEST_TIMEOUT", "50ms")])]
 async fn work_whose_time_was_over_goes_on_and_its_answer_is_kept(t: TestApp<Till>) {
     ask(&t).await.status(503);

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::bench::{Bench, Note, PATIENCE, job};
+use super::bench::{Bench, Kind, Note, PATIENCE, job};
+use crate::metrics::Metrics;
 use crate::queue::record::{Next, Pushed, now_ms};
 use crate::queue::{Enqueued, JobState, NewJob, QueueCounts, Retried};
 
 on_every_kind!(
     only_what_is_committed_is_enqueued,
+    what_waits_in_the_outbox_is_told_with_its_age,
     all_of_a_job_comes_through,
     each_job_is_held_by_one_worker,
     a_lease_that_is_over_goes_to_another_and_the_first_has_nothing_to_say_any_more,
@@ -31,7 +33,9 @@ async fn only_what_is_committed_is_enqueued(bench: Bench) {
         crate::sql::query(unreadable).bind(id).execute(&bench.sql).await.unwrap();
     }
     let stopping = crate::drain::Drain::new(PATIENCE);
-    let relaying = tokio::spawn(one.queue.clone().relay_for_test(stopping.stop()));
+    let (queue, stop) = (one.queue.clone(), stopping.stop());
+    let relaying =
+        tokio::spawn(async move { queue.relay_for_test(&Metrics::default(), stop).await });
     for commit in [false, true, false, true] {
         let mut tx = bench.sql.begin().await.unwrap();
         let note = Note { text: commit.to_string() };
@@ -48,6 +52,41 @@ async fn only_what_is_committed_is_enqueued(bench: Bench) {
         assert!(one.store().complete(&claimed).await.unwrap());
     }
     one.claims_nothing().await;
+    stopping.advance(crate::drain::Phase::Draining);
+    relaying.await.unwrap();
+}
+
+async fn what_waits_in_the_outbox_is_told_with_its_age(bench: Bench) {
+    if matches!(bench.kind, Kind::Sqlite | Kind::Postgres) {
+        return;
+    }
+    let one = bench.queue("queue=q").await;
+    let unreadable = "INSERT INTO updraft_outbox (queue, id, job, enqueued_at_ms)
+        VALUES ('q', $1, '{}', $2)";
+    for (id, minutes_ago) in [("older", 10), ("newer", 5)] {
+        let at = now_ms() - minutes_ago * 60_000;
+        crate::sql::query(unreadable).bind(id).bind(at).execute(&bench.sql).await.unwrap();
+    }
+    let (metrics, stopping) = (Metrics::default(), crate::drain::Drain::new(PATIENCE));
+    let relaying = tokio::spawn({
+        let (queue, metrics, stop) = (one.queue.clone(), metrics.clone(), stopping.stop());
+        async move { queue.relay_for_test(&metrics, stop).await }
+    });
+    let told = |name| crate::testing::metrics::sum(&metrics.encode().unwrap(), name, &[]);
+    let outbox = || (told("updraft_outbox_rows"), told("updraft_outbox_lag_seconds"));
+    for (gone, rows, lag) in [("none", 2.0, 600.0), ("older", 1.0, 300.0), ("newer", 0.0, 0.0)] {
+        let remove = "DELETE FROM updraft_outbox WHERE id = $1";
+        crate::sql::query(remove).bind(gone).execute(&bench.sql).await.unwrap();
+        let is_told = || {
+            matches!(outbox(), (Ok(found), Ok(age))
+            if found == rows && lag <= age && age < lag + PATIENCE.as_secs_f64())
+        };
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !is_told() {
+            assert!(std::time::Instant::now() < deadline, "{rows} {lag}: {:?}", outbox());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
     stopping.advance(crate::drain::Phase::Draining);
     relaying.await.unwrap();
 }
