@@ -28,8 +28,15 @@ pub fn target_folder() -> Result<PathBuf> {
     Ok(profile.parent().context("the profile has no folder above it")?.into())
 }
 
+/// Whether the programs in the profile of these tests are built already, with the tests and of
+/// the same choice of packages. Without the others a program has other features, and is
+/// compiled anew from its dependencies on.
+fn are_built() -> bool {
+    env::var_os("UPDRAFT_TEST_PROGRAMS").is_some_and(|said| said == "built")
+}
+
 /// The command `updraft` in the profile of these tests, as fresh as its sources: cargo is
-/// asked once per process.
+/// asked once per process, unless it has been.
 pub(crate) fn updraft() -> Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let release = profile_folder()?.ends_with("release");
@@ -52,6 +59,9 @@ fn built(cell: &'static OnceLock<Result<PathBuf, String>>, release: bool) -> Res
 /// Builds the program of a package of the examples beside the command `updraft`, in the
 /// profile of these tests.
 pub fn build_example(package: &str) -> Result<()> {
+    if are_built() {
+        return Ok(());
+    }
     let _one_build_at_a_time = Turn::take("build")?;
     let mut command = cargo_build(&target_folder()?, package);
     if profile_folder()?.ends_with("release") {
@@ -89,14 +99,18 @@ fn finished(mut command: Command, package: &str) -> Result<()> {
 }
 
 fn build(release: bool) -> Result<PathBuf> {
-    let _one_build_at_a_time = Turn::take("build")?;
     let target = target_folder()?;
+    let profile = if release { target.join("release") } else { profile_folder()? };
+    let program = profile.join("updraft");
+    if are_built() && profile == profile_folder()? {
+        return Ok(program);
+    }
+    let _one_build_at_a_time = Turn::take("build")?;
     let mut command = cargo_build(&target, "updraft-cli");
     command.args(["--bin", "updraft"]);
     if release {
         command.arg("--release");
     }
     finished(command, "updraft")?;
-    let profile = if release { target.join("release") } else { profile_folder()? };
-    Ok(profile.join("updraft"))
+    Ok(program)
 }

@@ -28,12 +28,13 @@ pub(crate) fn run() -> Result<()> {
         &[],
     )?;
     features()?;
-    cargo_step("build", &["build", "--package", "updraft-cli", "--locked"], &[])?;
     // Its tests run once, with every feature: what fewer features leave out is fewer tests.
-    tests("tests", &[&["--workspace", "--exclude", PUBLISHED], CHASSIS_WHOLE].concat())?;
-    tests("tests with every feature", &["--package", PUBLISHED, "--all-features"])?;
-    let doc_tests = ["test", "--workspace", "--locked", "--doc"];
-    cargo_step("doc tests", &[&doc_tests, CHASSIS_WHOLE].concat(), &[])?;
+    let others = [&["--workspace", "--exclude", PUBLISHED], CHASSIS_WHOLE].concat();
+    let published = ["--package", PUBLISHED, "--all-features"];
+    tests("tests", &others)?;
+    doc_tests("doc tests", &others)?;
+    tests("tests with every feature", &published)?;
+    doc_tests("doc tests with every feature", &published)?;
     // `--lib`: the command and the published crate are both called `updraft`, and
     // their pages would overwrite each other.
     cargo_step(
@@ -75,7 +76,10 @@ fn features() -> Result<()> {
         cargo_step(name, &words, &[])?;
     }
     let bare = ["clippy", "--package", "updraft", "--locked", "--lib", "--", "-D", "warnings"];
-    cargo_step("lints of the bare chassis", &bare, &[])
+    cargo_step("lints of the bare chassis", &bare, &[])?;
+    // The tests run it with the features of everything else too, and nobody else does.
+    let command = ["clippy", "--package", "updraft-cli", "--locked", "--", "-D", "warnings"];
+    cargo_step("lints of the command alone", &command, &[])
 }
 
 fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
@@ -85,15 +89,20 @@ fn tests(name: &'static str, choice: &[&str]) -> Result<()> {
         true => &["nextest", "run", "--locked", "--test-threads", &at_once],
         false => &["test", "--locked", "--lib", "--bins", "--tests"],
     };
-    cargo_step(name, &[runner, choice].concat(), QUICKLY_BUILT)
+    cargo_step(name, &[runner, choice].concat(), TESTED)
+}
+
+fn doc_tests(name: &'static str, choice: &[&str]) -> Result<()> {
+    cargo_step(name, &[&["test", "--locked", "--doc"], choice].concat(), &[])
 }
 
 /// Most tests wait for servers and processes for longer than they compute.
 const TESTS_PER_CORE: usize = 2;
 
 /// Tests build the services of the shop: what they look at does not depend on how well these are
-/// optimized.
-const QUICKLY_BUILT: &[(&str, &str)] = &[
+/// optimized. The programs of this workspace are built with the tests.
+const TESTED: &[(&str, &str)] = &[
+    ("UPDRAFT_TEST_PROGRAMS", "built"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
