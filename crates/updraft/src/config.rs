@@ -12,6 +12,7 @@ mod near;
 mod report;
 mod secret;
 mod shared;
+mod slot;
 mod value;
 
 use std::ffi::OsString;
@@ -26,9 +27,9 @@ pub use secret::{Secret, SecretError};
 pub(crate) use shared::REPLICAS;
 pub use value::{ByteSize, Variable};
 
-use declared::Origin;
-use environment::{Environment, Found};
+use environment::Environment;
 use report::Problem;
+use slot::{Slot, TypeFacts};
 
 /// Reads variables, and remembers each that is wrong.
 ///
@@ -73,11 +74,13 @@ pub struct Config {
 pub struct Invalid(());
 
 /// What holds when a variable is not set.
-enum Otherwise<T> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Otherwise {
     /// The process cannot run.
     Required,
     Nothing,
-    Value(T),
+    /// What is there before.
+    Value,
     /// A text that is read as if it were set.
     Text(&'static str),
 }
@@ -146,11 +149,8 @@ impl Config {
         variable: &'static str,
         about: &'static str,
     ) -> Result<T, Invalid> {
-        match self.read(variable, about, Otherwise::Required)? {
-            Some(value) => Ok(value),
-            // It has been reported: this one is for a report that could not tell of it.
-            None => Err(Invalid(())),
-        }
+        // Without one it has been reported.
+        self.read(variable, about, (Otherwise::Required, None))?.ok_or(Invalid(()))
     }
 
     /// A variable that may be missing.
@@ -163,7 +163,7 @@ impl Config {
         variable: &'static str,
         about: &'static str,
     ) -> Result<Option<T>, Invalid> {
-        self.read(variable, about, Otherwise::Nothing)
+        self.read(variable, about, (Otherwise::Nothing, None))
     }
 
     /// A variable with a default.
@@ -177,7 +177,7 @@ impl Config {
         default: T,
         about: &'static str,
     ) -> Result<T, Invalid> {
-        self.read(variable, about, Otherwise::Value(default))?.ok_or(Invalid(()))
+        self.read(variable, about, (Otherwise::Value, Some(default)))?.ok_or(Invalid(()))
     }
 
     /// The variable of a field of an `App`.
@@ -188,7 +188,8 @@ impl Config {
     ) -> Result<T, Invalid> {
         match spec.default {
             Some(default) => {
-                self.read(variable, spec.about, Otherwise::Text(default))?.ok_or(Invalid(()))
+                let otherwise = (Otherwise::Text(default), None);
+                self.read(variable, spec.about, otherwise)?.ok_or(Invalid(()))
             }
             None => self.require(variable, spec.about),
         }
@@ -244,82 +245,55 @@ impl Config {
         &mut self,
         variable: &'static str,
         about: &'static str,
-        otherwise: Otherwise<T>,
+        (otherwise, mut value): (Otherwise, Option<T>),
     ) -> Result<Option<T>, Invalid> {
-        let mut declared = Declared::of::<T>(variable, about, self.field.as_ref());
-        declared.required = matches!(otherwise, Otherwise::Required);
-        declared.default = match &otherwise {
-            Otherwise::Value(value) => Some(declared.shown(value)),
-            Otherwise::Text(text) => T::parse(text).ok().map(|value| declared.shown(&value)),
-            Otherwise::Required | Otherwise::Nothing => None,
-        };
-        let unsound = self.unsound(&declared, &otherwise);
+        let of_type = TypeFacts::of::<T>();
+        let declared = Declared::of(&of_type, variable, about, self.field.as_ref());
+        self.read_into(declared, otherwise, &mut value)?;
+        Ok(value)
+    }
+
+    fn read_into(
+        &mut self,
+        mut declared: Declared,
+        otherwise: Otherwise,
+        value: &mut dyn Slot,
+    ) -> Result<(), Invalid> {
+        let unsound = self.unsound(&declared, otherwise, value);
+        declared.required = otherwise == Otherwise::Required;
+        declared.default = declared.shown(value);
         let found = self
             .environment
-            .find(variable, |file| self.declared.iter().any(|declared| declared.variable == file));
-        let read = self.value(&mut declared, found, otherwise);
-        if let (Ok(_), Some(wrong)) = (&read, unsound) {
-            let mut problem = declared.problem(wrong);
-            problem.is_of_declaration = true;
-            declared.outcome = Outcome::Wrong;
-            return Err(self.conclude(declared, Some(problem)));
-        }
-        match read {
-            Ok(value) => {
-                self.conclude(declared, None);
-                Ok(value)
+            .find(declared.variable, |file| self.declared.iter().any(|it| it.variable == file));
+        let read = declared.take(found, otherwise, value);
+        let problem = match (read, unsound) {
+            (Err(problem), _) => Some(problem),
+            (Ok(()), Some(wrong)) => {
+                let problem = declared.problem(wrong);
+                Some(Problem { is_of_declaration: true, ..problem })
             }
-            Err(problem) => Err(self.conclude(declared, Some(problem))),
-        }
-    }
-
-    fn value<T: Variable>(
-        &self,
-        declared: &mut Declared,
-        found: Found,
-        otherwise: Otherwise<T>,
-    ) -> Result<Option<T>, Problem> {
-        let (text, file) = match found {
-            Found::Text(text) => (text, None),
-            Found::File { text, path } => (text, Some(path)),
-            Found::Wrong(wrong) => {
-                declared.outcome = Outcome::Wrong;
-                return Err(declared.problem(wrong.to_owned()));
-            }
-            Found::WrongFile(wrong) => {
-                declared.outcome = Outcome::Wrong;
-                return Err(declared.file_problem(&wrong.to_string()));
-            }
-            Found::Nothing => return declared.without(otherwise),
+            (Ok(()), None) => None,
         };
-        let parsed = declared.admit(&text).and_then(|()| T::parse(&text));
-        match parsed {
-            Ok(value) => {
-                let origin = if file.is_some() { Origin::File } else { Origin::Environment };
-                let value = match &file {
-                    Some(path) => value.of_file(path),
-                    None => value,
-                };
-                let shown = declared.shown(&value);
-                declared.outcome = Outcome::Value { shown, origin };
-                Ok(Some(value))
-            }
-            Err(wrong) => {
-                declared.outcome = Outcome::Wrong;
-                Err(match file {
-                    Some(_) => declared.file_problem(&format!("names a file whose text {wrong}")),
-                    None => declared.problem(wrong),
-                })
-            }
+        let is_wrong = problem.is_some();
+        if is_wrong {
+            declared.outcome = Outcome::Wrong;
         }
+        let invalid = self.conclude(declared, problem);
+        if is_wrong { Err(invalid) } else { Ok(()) }
     }
 
-    /// What is wrong with the declaration itself, whatever the environment says.
-    fn unsound<T: Variable>(
+    /// What is wrong with the declaration itself, whatever the environment says. A text that
+    /// stands for the value is read.
+    fn unsound(
         &self,
         declared: &Declared,
-        otherwise: &Otherwise<T>,
+        otherwise: Otherwise,
+        value: &mut dyn Slot,
     ) -> Option<String> {
+        let default = match otherwise {
+            Otherwise::Text(default) => Some((default, value.parse(default))),
+            _ => None,
+        };
         let reads_it_too = |other: &&Declared| {
             other.variable == declared.variable
                 && (other.group, other.field) != (declared.group, declared.field)
@@ -334,8 +308,8 @@ impl Config {
         if let Err(wrong) = declared.bounds.map_or(Ok(()), |bounds| bounds.sound()) {
             return Some(wrong.to_owned());
         }
-        let Otherwise::Text(default) = otherwise else { return None };
-        let read = declared.admit(default).and_then(|()| T::parse(default).map(drop));
+        let (default, parsed) = default?;
+        let read = declared.admit(default).and(parsed);
         read.err().map(|wrong| format!("has a default that {wrong}"))
     }
 
@@ -346,7 +320,8 @@ impl Config {
         about: &'static str,
         wrong: String,
     ) -> Invalid {
-        let declared = Declared::of::<T>(variable, about, self.field.as_ref());
+        let of_type = TypeFacts::of::<T>();
+        let declared = Declared::of(&of_type, variable, about, self.field.as_ref());
         let problem = declared.problem(wrong);
         for declared in self.declared.iter_mut().filter(|it| it.variable == variable) {
             declared.outcome = Outcome::Wrong;

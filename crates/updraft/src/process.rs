@@ -54,6 +54,9 @@ pub(crate) enum Kind {
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// Starts the code of a verb. Boxed: else the program would have a supervisor for each verb.
+pub(crate) type Begin<'a> = Box<dyn FnOnce(Context) -> Start + 'a>;
+
 /// A process type or task whose own code is about to start.
 pub(crate) enum Start {
     Web(BoxFuture<Result<Router, BoxError>>),
@@ -266,7 +269,7 @@ async fn run(
     life: Life,
     runtime: &Handle,
     delays: Delays,
-    start: impl FnOnce(Context) -> Start,
+    start: Begin<'_>,
 ) -> Outcome {
     platform.warn_of_graces();
     let Life { drain, health, metrics, telemetry } = life;

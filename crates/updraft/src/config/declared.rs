@@ -1,8 +1,10 @@
 //! A variable that the process reads: what its declaration says, and what came of reading it.
 
 use super::bounds::Bounds;
+use super::environment::Found;
 use super::report::Problem;
-use super::{Otherwise, SECRET, Variable};
+use super::slot::{Slot, TypeFacts};
+use super::{Otherwise, SECRET};
 use crate::app::FieldSpec;
 
 /// Whose variable it is.
@@ -65,7 +67,8 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
-    pub(super) fn of<T: Variable>(
+    pub(super) fn of(
+        of_type: &TypeFacts,
         variable: &'static str,
         about: &'static str,
         field: Option<&(Group, FieldSpec)>,
@@ -77,22 +80,22 @@ impl Declared {
         let bounds = own.and_then(|spec| spec.range);
         let one_of = own.map_or(&[][..], |spec| spec.one_of);
         let expected = match (bounds, one_of) {
-            (Some(bounds), _) => T::expected_within(&bounds),
-            (None, []) => T::expected(),
+            (Some(bounds), _) => (of_type.expected_within)(&bounds),
+            (None, []) => (of_type.expected)(),
             (None, one_of) => format!("one of {}", one_of.join(", ")),
         };
-        let secret = T::SECRET || spec.is_some_and(|spec| spec.secret);
+        let secret = of_type.secret || spec.is_some_and(|spec| spec.secret);
         // A default that is a secret is one, and a user name and password may stand before an
         // `@`.
         let source_default =
             own.and_then(|spec| spec.default).filter(|it| !secret && !it.contains('@'));
-        let of_type = (!secret && !T::EXAMPLE.is_empty()).then_some(T::EXAMPLE);
+        let usual = (!secret && !of_type.example.is_empty()).then_some(of_type.example);
         let example = own
             .and_then(|spec| spec.example)
             .or(source_default)
             .or_else(|| one_of.first().copied())
             .or_else(|| bounds.and_then(|bounds| bounds.example()))
-            .or(of_type);
+            .or(usual);
         Self {
             variable,
             group: field.map_or(Group::Chassis, |(group, _)| *group),
@@ -109,7 +112,7 @@ impl Declared {
             bounds,
             one_of,
             #[cfg(feature = "testing")]
-            type_name: std::any::type_name::<T>(),
+            type_name: of_type.name,
         }
     }
 
@@ -121,30 +124,49 @@ impl Declared {
         self.bounds.map_or(Ok(()), |bounds| bounds.admit(text))
     }
 
-    /// The value as it may be shown.
-    pub(super) fn shown<T: Variable>(&self, value: &T) -> String {
-        if self.secret { SECRET.to_owned() } else { value.show() }
-    }
-
-    /// What holds when the variable is not set.
-    pub(super) fn without<T: Variable>(
+    /// Takes what was found, and notes what came of it.
+    pub(super) fn take(
         &mut self,
-        otherwise: Otherwise<T>,
-    ) -> Result<Option<T>, Problem> {
-        let value = match otherwise {
-            Otherwise::Required => {
-                self.outcome = Outcome::Wrong;
+        found: Found,
+        otherwise: Otherwise,
+        value: &mut dyn Slot,
+    ) -> Result<(), Problem> {
+        let (text, file) = match found {
+            Found::Text(text) => (text, None),
+            Found::File { text, path } => (text, Some(path)),
+            Found::Wrong(wrong) => return Err(self.problem(wrong.to_owned())),
+            Found::WrongFile(wrong) => return Err(self.file_problem(&wrong.to_string())),
+            Found::Nothing if otherwise == Otherwise::Required => {
                 return Err(self.problem("is not set".to_owned()));
             }
-            Otherwise::Nothing => return Ok(None),
-            Otherwise::Value(value) => Some(value),
-            // One that cannot be read is reported by whoever looks at the declaration.
-            Otherwise::Text(text) => T::parse(text).ok(),
+            Found::Nothing => {
+                self.is_read(value, Origin::Default);
+                return Ok(());
+            }
         };
-        if let Some(value) = &value {
-            self.outcome = Outcome::Value { shown: self.shown(value), origin: Origin::Default };
+        if let Err(wrong) = self.admit(&text).and_then(|()| value.parse(&text)) {
+            return Err(match file {
+                Some(_) => self.file_problem(&format!("names a file whose text {wrong}")),
+                None => self.problem(wrong),
+            });
         }
-        Ok(value)
+        if let Some(path) = &file {
+            value.of_file(path);
+        }
+        self.is_read(value, if file.is_some() { Origin::File } else { Origin::Environment });
+        Ok(())
+    }
+
+    fn is_read(&mut self, value: &dyn Slot, origin: Origin) {
+        if let Some(shown) = self.shown(value) {
+            self.outcome = Outcome::Value { shown, origin };
+        }
+    }
+
+    /// The value as it may be shown, when there is one.
+    pub(super) fn shown(&self, value: &dyn Slot) -> Option<String> {
+        let shown = value.show();
+        if self.secret { shown.map(|_| SECRET.to_owned()) } else { shown }
     }
 
     /// A problem with this variable.

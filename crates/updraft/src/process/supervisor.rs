@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Context, Outcome, Platform, Start, failed, run};
+use super::{Begin, Outcome, Platform, failed, run};
 use crate::admin::{Admin, Shown};
 use crate::drain::Drain;
 use crate::health::Health;
@@ -52,7 +52,7 @@ pub(crate) fn supervise(
     platform: Platform,
     release: Release,
     telemetry: Telemetry,
-    start: impl FnOnce(Context) -> Start,
+    start: Begin<'_>,
 ) -> Outcome {
     let outside = match Builder::new_current_thread().enable_all().build() {
         Ok(outside) => outside,

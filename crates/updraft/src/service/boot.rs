@@ -87,7 +87,7 @@ pub(super) fn run(
     platform: Platform,
     start: impl FnOnce(Context) -> Start,
 ) -> ExitCode {
-    match process::supervise(runtime, platform, release, telemetry, start) {
+    match process::supervise(runtime, platform, release, telemetry, Box::new(start)) {
         Outcome::Clean => ExitCode::SUCCESS,
         Outcome::Failed => ExitCode::FAILURE,
     }
