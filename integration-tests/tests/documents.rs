@@ -187,7 +187,7 @@ fn each_variable_of_the_chassis_has_one_row_in_the_reference() -> Result<()> {
     let mut declared = chassis_variables(&system, "web")?;
     declared.extend(chassis_variables(&system, "worker")?);
     ensure!(declared.len() > 40, "too few variables: {declared:?}");
-    let pages = ["http", "health", "telemetry", "jobs", "cache", "idempotency"];
+    let pages = ["http", "health", "telemetry", "jobs", "cache", "idempotency", "auth"];
     let mut rows = Vec::new();
     for page in pages {
         let text =
