@@ -17,6 +17,7 @@ mod stage;
 mod task;
 pub(crate) mod tree;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ struct Bench {
     egress: bool,
     tiers: OnceCell<Tiers>,
     /// Who listens at files, as it was before the first trial.
-    outside: Vec<PathBuf>,
+    outside: BTreeSet<PathBuf>,
     /// Holds the networks of trials, or why it cannot.
     holder: OnceCell<network::Holder>,
     trials: AtomicU64,

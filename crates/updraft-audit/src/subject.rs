@@ -49,7 +49,7 @@ pub struct Subject {
     pub journey: Vec<Step>,
     /// How long it may take to be ready. 5 s.
     pub startup: Duration,
-    /// Its boot budget: whoever runs it restarts it if it is not ready by then. 60 s.
+    /// Its boot budget: whoever runs it restarts it if it gives no answer by then. 60 s.
     pub boot: Duration,
     /// From SIGTERM to SIGKILL. 10 s.
     pub grace: Duration,
@@ -68,6 +68,9 @@ pub struct Subject {
     /// How its artefact is made; `None`: nobody says.
     pub build: Option<Arc<Building>>,
 }
+
+/// The boot budget where nobody says, as platforms have it.
+const BOOT: Duration = Duration::from_secs(60);
 
 /// What a program does for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +142,7 @@ impl Subject {
             slow: None,
             journey: Vec::new(),
             startup: Duration::from_secs(5),
-            boot: Duration::from_secs(60),
+            boot: BOOT,
             grace: Duration::from_secs(10),
             scratch: Vec::new(),
             deployed: Shape::Child,

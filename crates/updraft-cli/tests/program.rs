@@ -1,4 +1,5 @@
-//! The program as a shell sees it. What it does with a system is tested in `integration-tests`.
+//! The program as a shell sees it. What it does with a system is tested in `integration-tests`,
+//! which in the gate runs the program that cargo builds for this file.
 
 #[cfg(test)]
 mod tests {

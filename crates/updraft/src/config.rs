@@ -78,9 +78,8 @@ pub struct Invalid(());
 enum Otherwise {
     /// The process cannot run.
     Required,
-    Nothing,
-    /// What is there before.
-    Value,
+    /// What is there before, if anything is.
+    Kept,
     /// A text that is read as if it were set.
     Text(&'static str),
 }
@@ -150,7 +149,7 @@ impl Config {
         about: &'static str,
     ) -> Result<T, Invalid> {
         // Without one it has been reported.
-        self.read(variable, about, (Otherwise::Required, None))?.ok_or(Invalid(()))
+        self.read(variable, about, Otherwise::Required, None)?.ok_or(Invalid(()))
     }
 
     /// A variable that may be missing.
@@ -163,7 +162,7 @@ impl Config {
         variable: &'static str,
         about: &'static str,
     ) -> Result<Option<T>, Invalid> {
-        self.read(variable, about, (Otherwise::Nothing, None))
+        self.read(variable, about, Otherwise::Kept, None)
     }
 
     /// A variable with a default.
@@ -177,7 +176,7 @@ impl Config {
         default: T,
         about: &'static str,
     ) -> Result<T, Invalid> {
-        self.read(variable, about, (Otherwise::Value, Some(default)))?.ok_or(Invalid(()))
+        self.read(variable, about, Otherwise::Kept, Some(default))?.ok_or(Invalid(()))
     }
 
     /// The variable of a field of an `App`.
@@ -188,8 +187,8 @@ impl Config {
     ) -> Result<T, Invalid> {
         match spec.default {
             Some(default) => {
-                let otherwise = (Otherwise::Text(default), None);
-                self.read(variable, spec.about, otherwise)?.ok_or(Invalid(()))
+                let otherwise = Otherwise::Text(default);
+                self.read(variable, spec.about, otherwise, None)?.ok_or(Invalid(()))
             }
             None => self.require(variable, spec.about),
         }
@@ -245,7 +244,8 @@ impl Config {
         &mut self,
         variable: &'static str,
         about: &'static str,
-        (otherwise, mut value): (Otherwise, Option<T>),
+        otherwise: Otherwise,
+        mut value: Option<T>,
     ) -> Result<Option<T>, Invalid> {
         let of_type = TypeFacts::of::<T>();
         let declared = Declared::of(&of_type, variable, about, self.field.as_ref());
@@ -265,21 +265,16 @@ impl Config {
         let found = self
             .environment
             .find(declared.variable, |file| self.declared.iter().any(|it| it.variable == file));
-        let read = declared.take(found, otherwise, value);
-        let problem = match (read, unsound) {
-            (Err(problem), _) => Some(problem),
-            (Ok(()), Some(wrong)) => {
-                let problem = declared.problem(wrong);
-                Some(Problem { is_of_declaration: true, ..problem })
+        let problem = match (declared.take(found, otherwise, value), unsound) {
+            (Err(problem), _) => problem,
+            (Ok(()), Some(wrong)) => Problem { is_of_declaration: true, ..declared.problem(wrong) },
+            (Ok(()), None) => {
+                self.conclude(declared, None);
+                return Ok(());
             }
-            (Ok(()), None) => None,
         };
-        let is_wrong = problem.is_some();
-        if is_wrong {
-            declared.outcome = Outcome::Wrong;
-        }
-        let invalid = self.conclude(declared, problem);
-        if is_wrong { Err(invalid) } else { Ok(()) }
+        declared.outcome = Outcome::Wrong;
+        Err(self.conclude(declared, Some(problem)))
     }
 
     /// What is wrong with the declaration itself, whatever the environment says. A text that

@@ -303,9 +303,9 @@ impl Queue {
 
     /// The relay of the outbox; of a queue without one, nothing.
     #[cfg(test)]
-    async fn relay_for_test(self, metrics: &Metrics, stop: crate::Stop) {
+    async fn relay_for_test(self, stop: crate::Stop) {
         if let Way::Outbox(outbox) = &self.inner.way {
-            let families = metrics.families::<JobFamilies>();
+            let families = Metrics::default().families::<JobFamilies>();
             let relay = outbox.clone().relay(Arc::clone(&self.inner.store), families, stop);
             drop(relay.await);
         }

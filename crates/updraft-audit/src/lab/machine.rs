@@ -10,6 +10,8 @@ use crate::control::Behaviour;
 use crate::subject::Subject;
 use crate::verdict::{Shape, Tier};
 
+/// How often a network of its own is refused before there is none.
+const NETWORK_REFUSALS: usize = 3;
 /// How long an attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
@@ -69,10 +71,11 @@ impl Tiers {
             let tried = if lab.0.without.contains(&feature) {
                 Err(Absent::Refused("it is to be done without".to_owned()))
             } else {
-                attempt(lab, feature).await
+                attempted(lab, feature).await
             };
-            missing
-                .extend(tried.err().and_then(|why| why.lacks(feature)).map(|why| (feature, why)));
+            if let Some(reason) = tried.err().and_then(|why| why.lacks(feature)) {
+                missing.insert(feature, reason);
+            }
         }
         Self { missing }
     }
@@ -129,6 +132,18 @@ impl From<Unstartable> for Absent {
             Self::Refused(reason)
         }
     }
+}
+
+/// A machine that has no room for one more network at a moment may have it at the next.
+async fn attempted(lab: &Lab, feature: Feature) -> Result<(), Absent> {
+    let mut tried = attempt(lab, feature).await;
+    for _ in 1..NETWORK_REFUSALS {
+        if feature != Feature::Network || !matches!(tried, Err(Absent::Refused(_))) {
+            break;
+        }
+        tried = attempt(lab, feature).await;
+    }
+    tried
 }
 
 async fn attempt(lab: &Lab, feature: Feature) -> Result<(), Absent> {

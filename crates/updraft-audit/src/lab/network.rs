@@ -1,6 +1,7 @@
 //! The network of a trial: one in which there is nobody but the program and what it is given,
 //! or that of the audit. Whoever talks to a program does so by a socket of its network.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -132,9 +133,9 @@ impl Network {
     }
 
     /// For a launcher that brings a program into it.
-    pub(super) fn joined(&self, resolver: PathBuf, outside: &[PathBuf]) -> Option<Joined> {
+    pub(super) fn joined(&self, resolver: PathBuf, outside: &BTreeSet<PathBuf>) -> Option<Joined> {
         let namespaces = self.0.as_ref()?.namespaces.clone();
-        Some(Joined { namespaces, resolver, outside: outside.to_vec() })
+        Some(Joined { namespaces, resolver, outside: outside.clone() })
     }
 
     /// Whom its programs have looked for so far, where that is noted.

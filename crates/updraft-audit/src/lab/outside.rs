@@ -2,7 +2,7 @@
 //! its owner, whatever network either of them is in. A trial has a database of its own, and must
 //! not find the one of this machine at `/run/postgresql`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-/// Where services put such sockets (Filesystem Hierarchy Standard 3.0, section 3.15). Those of
-/// another network, as of whoever started this container, stand in no table of ours.
-const PLACE: &str = "/run";
+/// Where services put such sockets (Filesystem Hierarchy Standard 3.0, sections 3.15 and 5.13).
+/// Those of another network, as of whoever started this container, stand in no table of ours.
+const PLACES: [&str; 2] = ["/run", "/var/run"];
 /// As deep as that is looked through.
 const DEPTH: usize = 6;
 /// So many files of it at most.
@@ -21,31 +21,35 @@ const FILES: usize = 20_000;
 const ACCEPTS: u32 = 1 << 16;
 
 /// The files of all sockets of this machine at which somebody listens, without those `below`.
-pub(super) fn listeners(below: &Path) -> Vec<PathBuf> {
+/// Who listens elsewhere than in these places, and was told a relative path or is in another
+/// network, is not found.
+pub(super) fn listeners(below: &Path) -> BTreeSet<PathBuf> {
     let known = fs::read_to_string("/proc/self/net/unix").map(|text| table(&text));
     let known = known.unwrap_or_default();
-    let mut found = Vec::new();
-    let mut left = FILES;
-    sockets(Path::new(PLACE), &foreign_mounts(), DEPTH, &mut left, &mut found);
+    let (mut found, mut left) = (Vec::new(), FILES);
+    // The one is a link to the other on most machines.
+    let places: BTreeSet<_> = PLACES.iter().filter_map(|it| fs::canonicalize(it).ok()).collect();
+    for place in places {
+        sockets(&place, &foreign_mounts(), DEPTH, &mut left, &mut found);
+    }
     found.retain(|path| !known.contains_key(path) && answers(path));
     found.extend(known.into_iter().filter_map(|(path, accepts)| accepts.then_some(path)));
-    found.retain(|path| !path.starts_with(below) && is_socket(path));
-    found
+    found.into_iter().filter(|path| !path.starts_with(below) && is_socket(path)).collect()
 }
 
-/// The sockets with a path of the file system, and whether somebody listens at them
-/// (`proc_pid_net(5)`: the columns are number, references, protocol, flags, type, state, inode
-/// and path).
+/// The sockets with a path of the file system, by where it leads, and whether somebody listens at
+/// them (`proc_pid_net(5)`: the columns are number, references, protocol, flags, type, state,
+/// inode and path).
 fn table(text: &str) -> BTreeMap<PathBuf, bool> {
     let mut known = BTreeMap::new();
     for line in text.lines().skip(1) {
-        // Who was told a relative path is not to be found from here.
         let Some(path) = line.find(" /").and_then(|at| line.get(at + 1..)) else { continue };
+        let Ok(path) = fs::canonicalize(path) else { continue };
         let flags = line.split_whitespace().nth(3);
         let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
         let accepts = flags.is_some_and(|flags| flags & ACCEPTS != 0);
         // One that was left behind may stand at the same path.
-        *known.entry(PathBuf::from(path)).or_default() |= accepts;
+        *known.entry(path).or_default() |= accepts;
     }
     known
 }
@@ -128,6 +132,19 @@ mod tests {
         assert!(ours.contains(&place("live with a blank")), "{ours:?}");
         assert!(!ours.contains(&place("left")) && !ours.contains(&place("log")), "{ours:?}");
         assert_eq!(listeners(folder.path()).iter().find(|it| it.starts_with(&below)), None);
+    }
+
+    /// A mask at each of several names of one file would be a mount upon a mount.
+    #[test]
+    fn a_socket_is_found_once_by_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("real");
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+        let _live = UnixListener::bind(folder.path().join("link/live")).unwrap();
+        let ours = listeners(Path::new("/nowhere"));
+        let mut ours = ours.iter().filter(|path| path.starts_with(folder.path()));
+        assert_eq!((ours.next(), ours.next()), (Some(&real.join("live")), None));
     }
 
     #[test]

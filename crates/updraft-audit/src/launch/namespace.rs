@@ -3,8 +3,9 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -79,13 +80,12 @@ fn keep_inside(network: &Joined, status: &Path) -> io::Result<()> {
     if resolver.exists() {
         mount_bind(&network.resolver, resolver)?;
     }
-    for socket in &network.outside {
-        match mask(socket, status) {
-            // It is gone, or nothing that the program could reach.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
-            masked => masked?,
-        }
+    // One that is gone, or in a folder that is closed to the program, leads nowhere.
+    let is_there = |socket: &&PathBuf| {
+        fs::symlink_metadata(socket).is_ok_and(|file| file.file_type().is_socket())
+    };
+    for socket in network.outside.iter().filter(is_there) {
+        mask(socket, status)?;
     }
     Ok(())
 }

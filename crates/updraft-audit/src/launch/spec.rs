@@ -1,5 +1,6 @@
 //! What a launcher is told, and what it tells.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub(crate) struct Joined {
     /// What stands at the place of `/etc/resolv.conf`.
     pub(crate) resolver: PathBuf,
     /// Unix sockets that lead out of it.
-    pub(crate) outside: Vec<PathBuf>,
+    pub(crate) outside: BTreeSet<PathBuf>,
 }
 
 /// What became of a program.

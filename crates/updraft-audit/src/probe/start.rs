@@ -34,6 +34,8 @@ const TOGETHER: Duration = Duration::from_secs(12);
 /// How long a program that exceeds its boot budget is watched, as a multiple of that: what is a
 /// little later is late, and what is much later never comes.
 const WATCHED: f64 = 1.25;
+/// The longest time for which one is watched: an audit is not a deploy.
+const WATCHED_MOST: Duration = Duration::from_secs(75);
 /// Requests before its memory is looked at.
 const REQUESTS: usize = 20;
 /// How long one of them may take.
@@ -74,7 +76,8 @@ async fn look(bench: Bench) -> Seen {
 /// the other probes is not waited for again.
 async fn start(bench: &Bench, first: bool) -> Result<Running, Seen> {
     let setup = Setup::new(bench.shape);
-    let (patience, watched) = (bench.patience(), bench.limit(bench.subject.boot).mul_f64(WATCHED));
+    let patience = bench.patience();
+    let watched = bench.limit(bench.subject.boot.mul_f64(WATCHED).min(WATCHED_MOST));
     if !first || bench.quick || patience >= watched {
         return bench.start().await;
     }
@@ -115,7 +118,7 @@ fn verdict(times: &mut [Duration], subject: &Subject, scale: f64) -> Seen {
         String::new()
     };
     let seen = if p95 > boot * scale {
-        Seen::fail(format!("{said}; after {boot} s without an answer it is restarted{slower}"))
+        Seen::fail(format!("{said}, and its boot budget is {boot} s{slower}"))
     } else if p95 > budget * scale {
         Seen::warn(format!("{said}, and its budget is {budget} s{slower}"))
     } else {

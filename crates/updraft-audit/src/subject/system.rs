@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use updraft_engine::environment::{self, ConfigError, Environment};
 use updraft_system::{
-    ConfigKey, ConfigType, Name, Need, ProbeKind, Process, Service, System, Target, TaskTrigger,
+    ConfigKey, ConfigType, Name, Need, Probe, ProbeKind, Process, Service, System, Target,
+    TaskTrigger,
 };
 
-use super::{AdminTask, Budget, Building, Dependency, DependencyKind, Jobs, Serves, Subject};
+use super::{AdminTask, BOOT, Budget, Building, Dependency, DependencyKind, Jobs, Serves, Subject};
 use crate::verdict::Shape;
 
 /// How deep services that need each other are run for one that is judged.
@@ -107,7 +108,7 @@ impl BuiltSystem {
             slow: audit.slow.clone(),
             journey: if serves == Serves::Http { audit.journey.clone() } else { Vec::new() },
             startup: audit.startup.unwrap_or(STARTUP),
-            boot: process.ready.within,
+            boot: boot(&process.ready),
             grace: process.stop,
             scratch: audit.scratch.clone(),
             deployed: Shape::Child,
@@ -154,6 +155,15 @@ impl BuiltSystem {
                 Ok(Some(DependencyKind::Service(Box::new(peer))))
             }
         }
+    }
+}
+
+/// The boot budget ends with the first answer only where that is what readiness asks for: what
+/// says it by its log, or by a port that opens, is not restarted for a later answer.
+fn boot(ready: &Probe) -> Duration {
+    match ready.kind {
+        ProbeKind::Http(_) => ready.within,
+        ProbeKind::Tcp | ProbeKind::Log(_) | ProbeKind::Started => BOOT,
     }
 }
 
@@ -211,6 +221,18 @@ pub(crate) fn sample(shape: &ConfigType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_is_ready_by_an_answer_has_to_give_one_in_time() {
+        let second = Duration::from_secs(1);
+        let of = |kind| {
+            boot(&Probe { kind, within: second, every: second, timeout: second, failures: 3 })
+        };
+        assert_eq!(of(ProbeKind::Http("/readyz".to_owned())), second);
+        for other in [ProbeKind::Tcp, ProbeKind::Log("ready".to_owned()), ProbeKind::Started] {
+            assert_eq!(of(other.clone()), BOOT, "{other:?}");
+        }
+    }
 
     #[test]
     fn a_sample_has_its_type() {

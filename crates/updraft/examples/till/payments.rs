@@ -122,8 +122,7 @@ pub(crate) fn who(caller: Option<Caller>, key: Idempotency) -> String {
 
 /// Says from where it was asked
 #[post("/origins", idempotent)]
-pub(crate) fn origin(peer: Peer, key: Idempotency) -> String {
-    tracing::debug!(key = key.key(), "asked for its origin");
+pub(crate) fn origin(peer: Peer) -> String {
     peer.ip().map_or_else(|| "nowhere".to_owned(), |ip| ip.to_string())
 }
 

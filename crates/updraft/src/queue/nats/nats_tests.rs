@@ -1,4 +1,5 @@
-//! Laws of the NATS driver that need a look inside: what the server forgets, numbers anew, or gives twice.
+//! Laws of the NATS driver that need a look inside: what the server forgets, numbers anew, or
+//! gives twice.
 
 use super::*;
 
@@ -12,8 +13,6 @@ fn a_password_is_what_was_written_in_the_url_and_is_not_sent_as_an_address() {
 
 #[cfg(feature = "testing")]
 mod on_a_server {
-    use std::time::Instant;
-
     use super::*;
     use crate::queue::nats::index::Entry;
     use crate::queue::record::Unique;
@@ -70,26 +69,30 @@ mod on_a_server {
             let taken = taken(&worker).await;
             assert!(worker.complete(&taken).await.unwrap());
         }
+        let woken = std::sync::Arc::new(tokio::sync::Notify::new());
         let following = tokio::spawn({
-            let worker = std::sync::Arc::clone(&worker);
+            let (worker, woken) = (worker.clone(), woken.clone());
             async move {
                 loop {
-                    drop(worker.attend(KINDS, &|| {}).await);
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    drop(worker.attend(KINDS, &|| woken.notify_one()).await);
+                    // Ends when there is a connection.
+                    drop(worker.client.flush().await);
                 }
             }
         });
         let found = async |wanted: &NewJob| {
-            let until = Instant::now() + PATIENCE;
-            loop {
-                let claimed = worker.take(1).await.unwrap_or_default();
-                if let Some(leased) = claimed.jobs.first() {
-                    assert_eq!(leased.job.id, wanted.id);
-                    return worker.complete(leased).await.unwrap();
+            let taken = async {
+                loop {
+                    let claimed = worker.take(1).await.unwrap_or_default();
+                    if let Some(leased) = claimed.jobs.into_iter().next() {
+                        return leased;
+                    }
+                    woken.notified().await;
                 }
-                assert!(Instant::now() < until, "nobody takes it: {:?}", worker.count().await);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            };
+            let leased = tokio::time::timeout(PATIENCE, taken).await.expect("somebody takes it");
+            assert_eq!(leased.job.id, wanted.id);
+            worker.complete(&leased).await.unwrap()
         };
         let before = job(None);
         worker.push(&before).await.unwrap();
