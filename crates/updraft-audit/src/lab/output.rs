@@ -14,6 +14,10 @@ const LINES_MAX: usize = 10_000;
 /// The longest part of a line that is looked at, in bytes.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
+/// How long what a program wrote may take to be read when nothing of it is left: as long as a
+/// machine takes that has much else to do.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(10);
+
 /// One line that a program wrote.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {

@@ -10,7 +10,7 @@ use updraft_engine::{Exit, ProcessId, Scope};
 
 use super::attached::Provided;
 use super::client::{Connection, Request};
-use super::output::Output;
+use super::output::{LAST_WORDS, Output};
 use super::own_port::Turn;
 use super::ports::Port;
 use super::process::{self, Reception};
@@ -30,8 +30,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long its own port is waited for when it listens elsewhere already.
 const ELSEWHERE_AFTER: Duration = Duration::from_secs(2);
-/// How long its last lines may take.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long its last lines may take where what it has started may hold the pipes for ever.
+const LAST_WORDS_OF_SOME: Duration = Duration::from_millis(500);
 /// Last lines of a program that did not come up.
 const TAIL: usize = 60;
 /// How long after its first listener one at its port may come.
@@ -114,7 +114,9 @@ impl Running {
                 return Err(Unstartable::Machine(reason));
             }
             if let Some(ended) = self.ended_now() {
-                self.output.drained(LAST_WORDS).await;
+                let left = !self.program().is_empty();
+                let within = if left { LAST_WORDS_OF_SOME } else { LAST_WORDS };
+                self.output.drained(within).await;
                 let tail = self.output.tail(TAIL);
                 return Err(Unstartable::Ended { ended: ended.to_string(), tail });
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use updraft_engine::Exit;
 
-use super::output::Output;
+use super::output::{LAST_WORDS, Output};
 use super::running::Ended;
 use super::stage::{Stage, Unstartable};
 use super::{Lab, Setup};
@@ -77,6 +77,7 @@ impl Lab {
         let exit = tokio::time::timeout(within, scope.ended()).await;
         let took = began.elapsed();
         scope.kill().await;
+        output.drained(LAST_WORDS).await;
         let ended = exit.ok().map(|exit| match exit {
             Exit::Code(code) => Ended::Code(code),
             Exit::Signal(signal) => Ended::Signal(signal),
