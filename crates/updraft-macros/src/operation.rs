@@ -352,7 +352,7 @@ fn answer(
             }
         })
     });
-    let types = arguments.iter().map(|argument| &argument.ty);
+    let types: Vec<_> = arguments.iter().map(|argument| &argument.ty).collect();
     let bodies = quote!(0 #(+ <#types as ::updraft::Input<#app>>::BODY as u8)*);
     let most = u8::from(method.takes_body());
     let output = output(function);
@@ -360,6 +360,8 @@ fn answer(
     let name = &function.sig.ident;
     let pause = function.sig.asyncness.map(|_| quote!(.await));
     quote! {
+        const ROUTED: bool = false #(|| <#types as ::updraft::Input<#app>>::ROUTED)*;
+
         async fn answer(
             received: ::updraft::Received,
             app: ::updraft::Ctx<#app>,

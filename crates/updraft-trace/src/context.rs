@@ -217,12 +217,22 @@ fn hex(text: &[u8]) -> Option<u128> {
 
 /// Writes bytes in hexadecimal, two digits for each.
 pub(crate) fn digits<const BYTES: usize>(text: &mut [u8], bytes: [u8; BYTES]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (places, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        let of = |half: u8| DIGITS[usize::from(half)];
-        places.copy_from_slice(&[of(byte >> 4), of(byte & 0xf)]);
+    let (places, _rest) = text.as_chunks_mut::<2>();
+    for (place, byte) in places.iter_mut().zip(bytes) {
+        *place = PAIRS[usize::from(byte)];
     }
 }
+
+/// Both digits of each byte: one look for a byte instead of two.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (mut pairs, mut byte) = ([[0; 2]; 256], 0);
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

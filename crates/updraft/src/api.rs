@@ -6,6 +6,7 @@ mod access;
 mod declaration;
 mod input;
 mod output;
+mod routes;
 mod routing;
 
 use axum::Router;
@@ -16,11 +17,14 @@ pub(crate) use declaration::{form, parameters};
 pub use input::{Input, Received};
 pub(crate) use output::OwnPlace;
 pub use output::{Accepted, Created, NoContent, Output};
+use routes::Call;
+pub(crate) use routes::{Answering, Routes};
 pub use routing::ApiFault;
 
 use crate::app::{App, Ctx};
 use crate::contract::Shape;
 use crate::http::Response;
+use crate::metrics::KnownRoute;
 
 /// One operation of an API: a method on a path, with all that it reads and answers.
 ///
@@ -35,6 +39,9 @@ use crate::http::Response;
 pub trait Operation<A: App>: 'static {
     /// What its attribute and its doc comment say.
     const DECLARATION: &'static Declaration;
+
+    /// Whether an argument is [`Input::ROUTED`].
+    const ROUTED: bool = true;
 
     /// Says what it reads and answers.
     fn describe(shape: &mut Shape<'_>);
@@ -83,8 +90,10 @@ pub struct Api<A: App> {
 struct Entry<A> {
     declaration: &'static Declaration,
     describe: fn(&mut Shape<'_>),
-    /// Makes its route for one path.
-    route: fn() -> MethodRouter<Ctx<A>>,
+    /// Makes its route.
+    route: fn(KnownRoute) -> MethodRouter<Ctx<A>>,
+    /// Makes the short way to it; `None` where it needs axum's router.
+    call: Option<fn(KnownRoute, &Ctx<A>) -> Call>,
 }
 
 impl<A: App> std::fmt::Debug for Api<A> {
@@ -113,6 +122,7 @@ impl<A: App> Api<A> {
             declaration: O::DECLARATION,
             describe: O::describe,
             route: routing::route::<A, O>,
+            call: (!O::ROUTED).then_some(routing::call::<A, O>),
         });
         self
     }

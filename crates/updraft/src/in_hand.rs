@@ -50,17 +50,13 @@ impl InHand {
         self.route.get()
     }
 
-    /// It has taken this route. The first one stays.
-    pub(crate) fn takes(&self, route: &Arc<Route>) {
-        self.route.get_or_init(|| Arc::clone(route));
-    }
-
-    /// What is measured of the routes of this template.
-    pub(crate) fn series(&self, template: Option<&str>) -> Arc<Route> {
-        match template {
+    /// It has taken the route of this template, whose series is kept there. The first one stays.
+    pub(crate) fn takes(&self, series: &OnceLock<Arc<Route>>, template: Option<&str>) {
+        let series = series.get_or_init(|| match template {
             Some(template) => self.http.route(template),
             None => Arc::clone(self.http.unmatched()),
-        }
+        });
+        self.route.get_or_init(|| Arc::clone(series));
     }
 
     /// Looks at the request in hand, if there is one. Nothing is logged meanwhile.

@@ -14,11 +14,11 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use tokio::runtime::Handle;
 
 use crate::BoxError;
 use crate::admin::AdminAddress;
+use crate::api::Routes;
 use crate::attachment::{AttachError, Attached};
 use crate::auth::{Auth, AuthSettings};
 use crate::config::{Config, Invalid, REPLICAS};
@@ -59,7 +59,7 @@ pub(crate) type Begin<'a> = Box<dyn FnOnce(Context) -> Start + 'a>;
 
 /// A process type or task whose own code is about to start.
 pub(crate) enum Start {
-    Web(BoxFuture<Result<Router, BoxError>>),
+    Web(BoxFuture<Result<Routes, BoxError>>),
     Worker(BoxFuture<Result<(), BoxError>>),
     Task(BoxFuture<Result<(), BoxError>>),
 }
@@ -317,8 +317,8 @@ async fn run(
         Start::Web(start) => {
             let installed = process.web.as_ref().map(Web::installer);
             let start = async move {
-                let router = start.await?;
-                installed.ok_or("a web process needs PORT")?.install(router);
+                let routes = start.await?;
+                installed.ok_or("a web process needs PORT")?.install(routes);
                 Ok(())
             };
             process.serve(Box::pin(start), true, &mut signals).await

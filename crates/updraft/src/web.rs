@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -37,6 +36,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use updraft_resilience::Clock;
 
 use crate::BoxError;
+use crate::api::Routes;
 use crate::drain::{Drain, Phase, reached};
 use crate::health::{Beat, Health};
 use crate::metrics::{Connections, HttpServer, Metrics};
@@ -68,7 +68,7 @@ pub(crate) struct Web {
 /// What connections share.
 #[derive(Debug)]
 pub(crate) struct App {
-    router: OnceLock<Router>,
+    routes: OnceLock<Routes>,
     phase: watch::Receiver<Phase>,
     settings: WebSettings,
     protocol: auto::Builder<TokioExecutor>,
@@ -97,7 +97,7 @@ struct Held(
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight(Arc<AtomicUsize>);
 
-/// Puts the router in place when the process has started.
+/// Puts the routes in place when the process has started.
 #[derive(Debug)]
 pub(crate) struct Installer(Arc<App>);
 
@@ -140,9 +140,9 @@ impl Web {
 }
 
 impl Installer {
-    pub(crate) fn install(self, router: Router) {
+    pub(crate) fn install(self, routes: Routes) {
         // There is one installer per process and it is used once.
-        drop(self.0.router.set(router));
+        drop(self.0.routes.set(routes));
     }
 }
 
@@ -167,7 +167,7 @@ impl App {
         let metrics: Arc<WebMetrics> = metrics.families();
         let waiting = metrics.waiting.clone();
         Ok(Self {
-            router: OnceLock::new(),
+            routes: OnceLock::new(),
             phase: drain.phase(),
             protocol: connection::protocol(limits),
             admission: Admission::new(limits.requests, limits.rate, clock.clone(), waiting)?,

@@ -10,6 +10,7 @@ use crate::app::{App, Ctx};
 use crate::contract::Shape;
 use crate::http::Refusal;
 use crate::http::body::read_body;
+use crate::metrics::KnownRoute;
 use crate::problem::ProblemDetails;
 
 /// A request that an operation reads its input from.
@@ -17,13 +18,32 @@ use crate::problem::ProblemDetails;
 pub struct Received {
     parts: Parts,
     body: Body,
+    /// The route that it has taken; `None`: it did not come by one of ours.
+    route: Option<KnownRoute>,
 }
 
 impl Received {
     /// A request.
     pub fn new(request: http::Request<Body>) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body }
+        Self { parts, body, route: None }
+    }
+
+    /// A request that has taken this route.
+    pub(super) fn by(route: KnownRoute, request: http::Request<Body>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self { parts, body, route: Some(route) }
+    }
+
+    /// The parameters of its path as they are in it; `None` where its route is not known.
+    pub(crate) fn path_parameters(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        let template = self.route.as_ref()?.template();
+        let parts = template.split('/').zip(self.parts.uri.path().split('/'));
+        Some(
+            parts.filter_map(|(name, text)| {
+                Some((name.strip_prefix('{')?.strip_suffix('}')?, text))
+            }),
+        )
     }
 
     /// Method, URI, headers and extensions.
@@ -53,6 +73,11 @@ pub trait Input<A: App>: Sized + Send {
     /// Whether it reads the body, which one argument of an operation can.
     const BODY: bool = false;
 
+    /// Whether it reads what axum's router puts beside a request: the matched path, raw path
+    /// parameters, its extensions. Operations of which no argument does are called without
+    /// that router, which costs as much as many a handler.
+    const ROUTED: bool = true;
+
     /// Reads it.
     ///
     /// # Errors
@@ -68,6 +93,8 @@ pub trait Input<A: App>: Sized + Send {
 }
 
 impl<A: App> Input<A> for Ctx<A> {
+    const ROUTED: bool = false;
+
     async fn read(_: &mut Received, app: &Self) -> Result<Self, Refusal> {
         Ok(app.clone())
     }
@@ -77,6 +104,8 @@ impl<A: App> Input<A> for Ctx<A> {
 
 /// How a handler whose answer lasts learns that the process ends.
 impl<A: App> Input<A> for Stop {
+    const ROUTED: bool = false;
+
     async fn read(_: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
         Ok(app.stop())
     }
@@ -87,6 +116,7 @@ impl<A: App> Input<A> for Stop {
 /// The body as it came.
 impl<A: App> Input<A> for Bytes {
     const BODY: bool = true;
+    const ROUTED: bool = false;
 
     async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
         read_body(received.take_body()).await
@@ -100,6 +130,7 @@ impl<A: App> Input<A> for Bytes {
 /// The body as text in UTF-8.
 impl<A: App> Input<A> for String {
     const BODY: bool = true;
+    const ROUTED: bool = false;
 
     async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
         let bytes = read_body(received.take_body()).await?;

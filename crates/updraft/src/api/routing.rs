@@ -10,6 +10,7 @@ use axum::routing::MethodRouter;
 use http::{HeaderValue, header};
 
 use super::output::OwnPlace;
+use super::routes::{Call, Routes, ShortWays};
 use super::{Api, Entry, Operation, Received, access};
 use crate::app::{App, Ctx};
 use crate::contract::{Contract, Shape, pages};
@@ -67,36 +68,52 @@ pub enum ApiFault {
     },
 }
 
-/// The route of one operation, for one path.
-pub(super) fn route<A: App, O: Operation<A>>() -> MethodRouter<Ctx<A>> {
-    let known = KnownRoute::default();
-    let handler = move |State(app): State<Ctx<A>>, mut request: Request| async move {
-        known.taken(request.extensions().get());
-        if let Err(problem) = access::check(O::DECLARATION, app.auth(), &mut request).await {
-            return problem.into_response();
-        }
-        if O::DECLARATION.since.is_none() {
-            return answer::<A, O>(request, app).await;
-        }
-        let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-        let mut response = answer::<A, O>(request, app).await;
-        below(&version, &mut response);
-        response
-    };
+/// An operation as a route of axum.
+pub(super) fn route<A: App, O: Operation<A>>(route: KnownRoute) -> MethodRouter<Ctx<A>> {
+    let handler = move |State(app): State<Ctx<A>>, request| operate::<A, O>(route, request, app);
     axum::routing::on(O::DECLARATION.method.filter(), handler)
 }
 
+/// An operation as a function.
+pub(super) fn call<A: App, O: Operation<A>>(route: KnownRoute, app: &Ctx<A>) -> Call {
+    let app = app.clone();
+    Box::new(move |request| Box::pin(operate::<A, O>(route.clone(), request, app.clone())))
+}
+
+/// The answer to a request that has taken this route.
+async fn operate<A: App, O: Operation<A>>(
+    route: KnownRoute,
+    mut request: Request,
+    app: Ctx<A>,
+) -> Response {
+    route.taken();
+    if let Err(problem) = access::check(O::DECLARATION, app.auth(), &mut request).await {
+        return problem.into_response();
+    }
+    if O::DECLARATION.since.is_none() {
+        return answer::<A, O>(route, request, app).await;
+    }
+    let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+    let mut response = answer::<A, O>(route, request, app).await;
+    below(&version, &mut response);
+    response
+}
+
 /// The answer of the handler, or the one that it gave to the same request before.
-async fn answer<A: App, O: Operation<A>>(mut request: Request, app: Ctx<A>) -> Response {
+async fn answer<A: App, O: Operation<A>>(
+    route: KnownRoute,
+    mut request: Request,
+    app: Ctx<A>,
+) -> Response {
     let Some(wanted) = O::DECLARATION.idempotent else {
-        return O::answer(Received::new(request), app).await;
+        return O::answer(Received::by(route, request), app).await;
     };
     let Some(keeper) = app.keeper().cloned() else {
         return ProblemDetails::internal("nothing keeps idempotency keys").into_response();
     };
     let key = match key_of(request.headers(), wanted) {
         Ok(Some(key)) => key,
-        Ok(None) => return O::answer(Received::new(request), app).await,
+        Ok(None) => return O::answer(Received::by(route, request), app).await,
         Err(problem) => {
             keeper.refused();
             return problem.into_response();
@@ -105,7 +122,7 @@ async fn answer<A: App, O: Operation<A>>(mut request: Request, app: Ctx<A>) -> R
     if let Err(problem) = access::identify(app.auth(), &mut request).await {
         return problem.into_response();
     }
-    let handler = move |request| O::answer(Received::new(request), app);
+    let handler = move |request| O::answer(Received::by(route, request), app);
     keeper.answer(O::DECLARATION, key, request, handler).await
 }
 
@@ -212,25 +229,38 @@ impl<A: App> Api<A> {
         all.find(|declaration| declaration.idempotent.is_some())
     }
 
-    /// All routes.
-    pub(crate) fn into_router(self, release: &Release) -> Router<Ctx<A>> {
-        let versions = self.versions();
+    /// All routes of a service that answers from `app`.
+    pub(crate) fn into_routes(self, release: &Release, app: &Ctx<A>) -> Routes {
         let mut router = told(self.router.clone());
+        let (mut short, beside_others) = (ShortWays::default(), router.has_routes());
         for entry in &self.operations {
-            let path = entry.declaration.path;
-            if entry.declaration.since.is_none() {
-                router = router.route(path, (entry.route)());
-                continue;
-            }
-            let all = versions.clone().into_iter().flatten();
-            for version in all.filter(|version| entry.declaration.is_of(*version)) {
-                router = router.route(&format!("/v{version}{path}"), (entry.route)());
+            for path in self.paths(entry.declaration) {
+                let route = KnownRoute::new(&path);
+                let method = entry.declaration.method.http();
+                short.add(&path, entry.call.map(|call| (method, call(route.clone(), app))));
+                router = router.route(&path, (entry.route)(route));
             }
         }
         if self.pages && !self.operations.is_empty() {
-            router = router.merge(told(pages::router(&self, release, versions)));
+            let mut of_pages = Router::new();
+            for (path, page) in pages::pages(&self, release, self.versions()) {
+                short.add(&path, None);
+                of_pages = of_pages.route(&path, page);
+            }
+            router = router.merge(told(of_pages));
         }
-        router
+        Routes::new(router.with_state(app.clone()), short, beside_others)
+    }
+
+    /// Where an operation is answered.
+    fn paths(&self, declaration: &super::Declaration) -> Vec<String> {
+        let path = declaration.path;
+        if declaration.since.is_none() {
+            return vec![path.to_owned()];
+        }
+        let all = self.versions().into_iter().flatten();
+        let own = all.filter(|version| declaration.is_of(*version));
+        own.map(|version| format!("/v{version}{path}")).collect()
     }
 }
 

@@ -196,6 +196,8 @@ async fn claims<A: App, T: DeserializeOwned>(
 }
 
 impl<A: App> Input<A> for Caller {
+    const ROUTED: bool = false;
+
     async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
         of_parts(received.parts(), app).await.map_err(Refusal::whole)
     }
@@ -206,6 +208,8 @@ impl<A: App> Input<A> for Caller {
 }
 
 impl<A: App> Input<A> for Option<Caller> {
+    const ROUTED: bool = false;
+
     async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
         perhaps(received.parts(), app).await.map_err(Refusal::whole)
     }
@@ -216,6 +220,8 @@ impl<A: App> Input<A> for Option<Caller> {
 }
 
 impl<A: App, T: DeserializeOwned + Send> Input<A> for Claims<T> {
+    const ROUTED: bool = false;
+
     async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
         claims(received.parts(), app).await.map_err(Refusal::whole)
     }

@@ -4,10 +4,9 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -62,26 +61,29 @@ impl Fixed {
     }
 }
 
-/// The routes of the pages.
-pub(crate) fn router<A: App>(
+/// The pages, with their paths.
+pub(crate) fn pages<A: App>(
     api: &Api<A>,
     release: &Release,
     versions: Option<RangeInclusive<u32>>,
-) -> Router<Ctx<A>> {
+) -> Vec<(String, MethodRouter<Ctx<A>>)> {
     let contract = |version| {
         let text = api.contract(release, version).text();
         Fixed::new(Bytes::from(text), "application/json")
     };
     let page = page(versions.clone());
-    let mut router = Router::new()
-        .route("/openapi.json", fixed(contract(None)))
-        .route("/docs", fixed(Fixed::new(page, "text/html; charset=utf-8")))
-        .route("/docs/page.css", fixed(of(STYLE, "text/css; charset=utf-8")))
-        .route("/docs/page.js", fixed(of(SCRIPT, "text/javascript; charset=utf-8")));
-    for version in versions.into_iter().flatten() {
-        router = router.route(&format!("/v{version}/openapi.json"), fixed(contract(Some(version))));
-    }
-    router
+    let mut pages = vec![
+        ("/openapi.json".to_owned(), fixed(contract(None))),
+        ("/docs".to_owned(), fixed(Fixed::new(page, "text/html; charset=utf-8"))),
+        ("/docs/page.css".to_owned(), fixed(of(STYLE, "text/css; charset=utf-8"))),
+        ("/docs/page.js".to_owned(), fixed(of(SCRIPT, "text/javascript; charset=utf-8"))),
+    ];
+    let of_versions = versions
+        .into_iter()
+        .flatten()
+        .map(|version| (format!("/v{version}/openapi.json"), fixed(contract(Some(version)))));
+    pages.extend(of_versions);
+    pages
 }
 
 /// The page, which is told where the contracts are.
@@ -97,7 +99,7 @@ fn of(text: &'static str, media: &'static str) -> Fixed {
     Fixed::new(Bytes::from_static(text.as_bytes()), media)
 }
 
-fn fixed<S: Clone + Send + Sync + 'static>(fixed: Fixed) -> axum::routing::MethodRouter<S> {
+fn fixed<S: Clone + Send + Sync + 'static>(fixed: Fixed) -> MethodRouter<S> {
     let fixed = Arc::new(fixed);
     get(move |headers: HeaderMap| {
         let fixed = Arc::clone(&fixed);

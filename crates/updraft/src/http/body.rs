@@ -52,6 +52,7 @@ impl<T> Deref for Json<T> {
 
 impl<A: App, T: DeserializeOwned + JsonSchema + Send> Input<A> for Json<T> {
     const BODY: bool = true;
+    const ROUTED: bool = false;
 
     async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
         let body = received.take_body();

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
@@ -39,7 +40,7 @@ impl Place {
 }
 
 macro_rules! parameters {
-    ($(#[$about:meta])* $name:ident, $place:expr, $read:ident) => {
+    ($(#[$about:meta])* $name:ident, $place:expr, $read:ident, $of_axum:ident) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name<T>(pub T);
@@ -60,8 +61,10 @@ macro_rules! parameters {
         }
 
         impl<A: App, T: DeserializeOwned + JsonSchema + Send> Input<A> for $name<T> {
+            const ROUTED: bool = false;
+
             async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
-                $read(received.parts(), Some(&schema_of::<T>)).await.map(Self)
+                $read(received, Some(&schema_of::<T>)).await.map(Self)
             }
 
             fn describe(shape: &mut Shape<'_>) {
@@ -78,7 +81,7 @@ macro_rules! parameters {
                 parts: &mut Parts,
                 _: &S,
             ) -> Result<Self, ProblemDetails> {
-                $read(parts, None).await.map(Self).map_err(Refusal::into_problem)
+                $of_axum(parts, None).await.map(Self).map_err(Refusal::into_problem)
             }
         }
     };
@@ -87,42 +90,69 @@ macro_rules! parameters {
 parameters! {
     /// The parameters in the template of the path: one value for `/orders/{id}`, a tuple for
     /// several in their order, or a struct with their names. What cannot be read is a 400.
-    Path, Place::Path, path
+    Path, Place::Path, path, routed_path
 }
 
 parameters! {
     /// The parameters of the query, a struct of them. A `Vec` is a parameter that may be
     /// repeated, an `Option` one that may be missing, an enum of bare variants one of some
     /// words. What cannot be read is a 400 that names every parameter that is wrong.
-    Query, Place::Query, query
+    Query, Place::Query, query, query_of
 }
 
 parameters! {
     /// Headers, a struct of them: the field `idempotency_key` is the header
     /// `idempotency-key`. What cannot be read is a 400 that names every header that is wrong.
-    Headers, Place::Header, headers
+    Headers, Place::Header, headers, headers_of
 }
 
 type SchemaMaker<'a> = Option<&'a (dyn Fn() -> Schema + Sync)>;
 
 async fn path<T: DeserializeOwned>(
+    received: &mut Received,
+    schema: SchemaMaker<'_>,
+) -> Result<T, Refusal> {
+    let Some(pairs) = received.path_parameters() else {
+        return routed_path(received.parts(), schema).await;
+    };
+    let decoded = |(name, text)| {
+        let text = percent_decode_str(text).decode_utf8().map_err(|_| no_utf8());
+        text.map(|text| (Cow::Borrowed(name), text))
+    };
+    let pairs: Vec<_> = pairs.map(decoded).collect::<Result<_, _>>()?;
+    read(Place::Path, &gathered(pairs.into_iter()), schema)
+}
+
+async fn routed_path<T: DeserializeOwned>(
     parts: &mut Parts,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {
-    let raw = RawPathParams::from_request_parts(parts, &()).await;
-    let raw = match raw {
-        Ok(raw) => raw,
-        Err(_not_utf8) => {
-            let detail = "the path is no text in UTF-8";
-            let finding = Finding { detail: detail.to_owned(), ..Finding::in_body("", "") };
-            return Err(Refusal::malformed(vec![Finding { pointer: None, ..finding }]));
-        }
-    };
+    let raw = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| no_utf8())?;
     let pairs = raw.iter().map(|(name, text)| (Cow::Borrowed(name), Cow::Borrowed(text)));
     read(Place::Path, &gathered(pairs), schema)
 }
 
+fn no_utf8() -> Refusal {
+    let detail = "the path is no text in UTF-8";
+    let finding = Finding { detail: detail.to_owned(), ..Finding::in_body("", "") };
+    Refusal::malformed(vec![Finding { pointer: None, ..finding }])
+}
+
 async fn query<T: DeserializeOwned>(
+    received: &mut Received,
+    schema: SchemaMaker<'_>,
+) -> Result<T, Refusal> {
+    query_of(received.parts(), schema).await
+}
+
+async fn headers<T: DeserializeOwned>(
+    received: &mut Received,
+    schema: SchemaMaker<'_>,
+) -> Result<T, Refusal> {
+    headers_of(received.parts(), schema).await
+}
+
+async fn query_of<T: DeserializeOwned>(
     parts: &mut Parts,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {
@@ -130,7 +160,7 @@ async fn query<T: DeserializeOwned>(
     read(Place::Query, &gathered(form_urlencoded::parse(text.as_bytes())), schema)
 }
 
-async fn headers<T: DeserializeOwned>(
+async fn headers_of<T: DeserializeOwned>(
     parts: &mut Parts,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {

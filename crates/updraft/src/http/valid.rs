@@ -68,6 +68,7 @@ where
     T: DeserializeOwned + JsonSchema + Validate<Context: Default> + Send,
 {
     const BODY: bool = true;
+    const ROUTED: bool = false;
 
     async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
         let Json(value) = <Json<T> as Input<A>>::read(received, app).await?;
@@ -88,6 +89,8 @@ macro_rules! valid_parameters {
             A: App,
             T: DeserializeOwned + JsonSchema + Validate<Context: Default> + Send,
         {
+            const ROUTED: bool = false;
+
             async fn read(received: &mut Received, app: &Ctx<A>) -> Result<Self, Refusal> {
                 let value = <$kind<T> as Input<A>>::read(received, app).await?;
                 let broken = broken(&value.0, &schema_of::<T>);

@@ -146,6 +146,8 @@ impl<O: Output> Output for Recorded<O> {
 }
 
 impl<A: App> Input<A> for Idempotency {
+    const ROUTED: bool = false;
+
     async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
         let own = received.parts().extensions.get::<Self>().cloned();
         Ok(own.unwrap_or(Self(None)))

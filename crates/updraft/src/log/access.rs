@@ -84,9 +84,9 @@ impl AnsweredRequest<'_> {
         line.extend_from_slice(b",\"request_id\":");
         let id = self.id.as_bytes();
         // Of what an id may have in it, these alone can stand before a secret.
-        match id.iter().any(|byte| matches!(byte, b':' | b'=')) {
-            true => push_value(line, scratch, self.id.to_str().unwrap_or_default()),
-            false => push_plain(line, id),
+        match memchr::memchr2(b':', b'=', id) {
+            Some(_) => push_value(line, scratch, self.id.to_str().unwrap_or_default()),
+            None => push_plain(line, id),
         }
         line.extend_from_slice(b",\"target\":\"");
         line.extend_from_slice(REQUESTS.as_bytes());

@@ -12,19 +12,31 @@ use tower::{Layer, Service};
 use super::Route;
 use crate::in_hand::InHand;
 
-/// The series of one route, looked up by the first request that takes it. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KnownRoute(Arc<OnceLock<Arc<Route>>>);
+/// A route, whose series is looked up by the first request that takes it. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownRoute(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    template: String,
+    series: OnceLock<Arc<Route>>,
+}
 
 impl KnownRoute {
+    /// The route of this template, such as `/orders/{id}`.
+    pub(crate) fn new(template: &str) -> Self {
+        Self(Arc::new(Known { template: template.to_owned(), series: OnceLock::new() }))
+    }
+
+    pub(crate) fn template(&self) -> &str {
+        &self.0.template
+    }
+
     /// Tells the request in hand that it has taken this route. Outside of one there is nobody
     /// to tell.
-    pub(crate) fn taken(&self, path: Option<&MatchedPath>) {
-        InHand::current(|hand| {
-            let route = self.0.get_or_init(|| hand.series(path.map(MatchedPath::as_str)));
-            hand.takes(route);
-        })
-        .unwrap_or_default();
+    pub(crate) fn taken(&self) {
+        let takes = |hand: &InHand| hand.takes(&self.0.series, Some(&self.0.template));
+        InHand::current(takes).unwrap_or_default();
     }
 }
 
@@ -37,7 +49,7 @@ impl<S> Layer<S> for RouteLayer {
     type Service = Routed<S>;
 
     fn layer(&self, inner: S) -> Routed<S> {
-        Routed { inner, route: KnownRoute::default() }
+        Routed { inner, series: Arc::default() }
     }
 }
 
@@ -45,7 +57,7 @@ impl<S> Layer<S> for RouteLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct Routed<S> {
     inner: S,
-    route: KnownRoute,
+    series: Arc<OnceLock<Arc<Route>>>,
 }
 
 impl<S: Service<Request<B>>, B> Service<Request<B>> for Routed<S> {
@@ -58,7 +70,11 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Routed<S> {
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        self.route.taken(request.extensions().get());
+        let takes = |hand: &InHand| {
+            let path: Option<&MatchedPath> = request.extensions().get();
+            hand.takes(&self.series, path.map(MatchedPath::as_str));
+        };
+        InHand::current(takes).unwrap_or_default();
         self.inner.call(request)
     }
 }

@@ -1,9 +1,8 @@
 //! A service as a test has it: attached, migrated, with its routes in place, and nothing
 //! running that the test has not asked for.
 
-use axum::Router;
-
 use super::Service;
+use crate::api::Routes;
 use crate::app::{App, Ctx};
 use crate::cron::{Scheduler, Timetable};
 use crate::idempotency::IdempotencySettings;
@@ -16,7 +15,7 @@ use crate::{BoxError, Queue};
 /// What a test needs of a service.
 pub(crate) struct Rehearsed<A: App> {
     pub(crate) app: Ctx<A>,
-    pub(crate) router: Router,
+    pub(crate) routes: Routes,
     /// The versions of its API, when it has any.
     pub(crate) versions: Option<std::ops::RangeInclusive<u32>>,
     /// The queue of its jobs.
@@ -74,7 +73,7 @@ impl<A: App> Service<A> {
             .filter(|_| self.fires())
             .map(|queue| Scheduler::new(queue, table, families));
         let versions = self.api.versions();
-        let router = self.api.into_router(&self.release).with_state(app.clone());
-        Ok(Rehearsed { app, router, versions, queue, worker, scheduler })
+        let routes = self.api.into_routes(&self.release, &app);
+        Ok(Rehearsed { app, routes, versions, queue, worker, scheduler })
     }
 }

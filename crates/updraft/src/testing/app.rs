@@ -69,8 +69,8 @@ impl<A: App> Stage<A> {
             Ok(rehearsed) => rehearsed,
             Err(error) => fail(format_args!("the service cannot start: {}", chain(&*error))),
         };
-        let Rehearsed { app, router, versions, queue, worker, scheduler } = rehearsed;
-        web.installer().install(router);
+        let Rehearsed { app, routes, versions, queue, worker, scheduler } = rehearsed;
+        web.installer().install(routes);
         // A schedule begins when it is first seen.
         if let Some(scheduler) = &scheduler
             && let Err(error) = scheduler.turn().await

@@ -2,44 +2,29 @@
 //! behind a wall against panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{Request, StatusCode};
-use tower::Service;
+use http::StatusCode;
 use updraft_resilience::deadline::{self, Deadline};
 
+use crate::api::Answering;
 use crate::in_hand::InHand;
 use crate::problem::ProblemDetails;
 
 /// The answer to one request that is being made. What is dropped of it is dropped with the
 /// request in hand too.
 pub(super) struct Handling {
-    work: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+    work: Option<Answering>,
     hand: Arc<InHand>,
     deadline: Option<Deadline>,
 }
 
 impl Handling {
     /// Nothing runs before it is polled.
-    pub(super) fn new(
-        mut router: Router,
-        request: Request<Body>,
-        hand: Arc<InHand>,
-        deadline: Option<Deadline>,
-    ) -> Self {
-        // Everything of the routes runs inside of this future, the dispatch too.
-        let work = async move {
-            match Service::call(&mut router, request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        };
-        Self { work: Some(Box::pin(work)), hand, deadline }
+    pub(super) fn new(work: Answering, hand: Arc<InHand>, deadline: Option<Deadline>) -> Self {
+        Self { work: Some(work), hand, deadline }
     }
 
     /// A panic in a handler is that request's failure and nobody else's. The panic hook has

@@ -48,7 +48,7 @@ impl InProcess {
         Ok(Self { app: Arc::new(App::new(settings, drain, health, metrics)?) })
     }
 
-    /// Puts the router in place.
+    /// Puts the routes in place.
     pub(crate) fn installer(&self) -> Installer {
         Installer(Arc::clone(&self.app))
     }

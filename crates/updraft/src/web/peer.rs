@@ -101,6 +101,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
 }
 
 impl<A: App> Input<A> for Peer {
+    const ROUTED: bool = false;
+
     async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
         Ok(Self::of(&received.parts().extensions))
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +16,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
+use updraft_resilience::Instant;
 use updraft_resilience::deadline::{Deadline, header as deadline_header};
 use updraft_trace::RequestId;
 
@@ -28,6 +28,7 @@ use super::present::Present;
 use super::received::{Fate, Packing, Received, too_large};
 use super::tracked::{PathKind, Tracked, TrackedBody};
 use super::{App, Held, compression, security};
+use crate::api::Routes;
 use crate::drain::{Phase, reached};
 use crate::health::Probe;
 use crate::in_hand::InHand;
@@ -141,11 +142,11 @@ async fn answer(
     if let Some(refusal) = refused(app, asked, &request) {
         return (refusal, None);
     }
-    let Some(router) = app.router.get() else {
-        return (no_router(*app.phase.borrow()), None);
+    let Some(routes) = app.routes.get() else {
+        return (no_routes(*app.phase.borrow()), None);
     };
-    let entered = app.admission.enter().await;
-    let entered = match entered {
+    let came = app.clock.now();
+    let entered = match app.admission.enter().await {
         Ok(entered) => entered,
         Err(problem) => return (app.refuse(Rejected::Overload, problem), None),
     };
@@ -165,7 +166,7 @@ async fn answer(
         request.extensions_mut().insert(caller.clone());
     }
     let callers = if asked.present.time { callers_time(request.headers()) } else { None };
-    let response = in_time(app, router, (tracked, callers), request).await;
+    let response = in_time(app, routes, (tracked, came, callers), request).await;
     entered.done(response.status());
     (response, fate)
 }
@@ -188,7 +189,7 @@ fn refused(app: &App, asked: &Asked, request: &Request<Incoming>) -> Option<Resp
     Some(app.refuse(Rejected::Rate, problem))
 }
 
-fn no_router(phase: Phase) -> Response {
+fn no_routes(phase: Phase) -> Response {
     match phase {
         Phase::Starting => ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
             .detail("the process is starting")
@@ -246,16 +247,16 @@ fn is_any(coding: &HeaderValue, names: &[&str]) -> bool {
 /// the caller has less. Whatever is called meanwhile has no more time either.
 async fn in_time(
     app: &App,
-    router: &Router,
-    (tracked, callers): (&Tracked, Option<Duration>),
+    routes: &Routes,
+    (tracked, came, callers): (&Tracked, Instant, Option<Duration>),
     request: Request<Body>,
 ) -> Response {
     let ours = app.settings.limits.request_time;
     let time = ours.into_iter().chain(callers).min();
-    // Of what is left beside the wait for a place.
+    // The wait for a place is a part of it.
     let left = |time: Duration| time.saturating_sub(tracked.began().elapsed());
-    let deadline = time.map(|time| Deadline::after(app.clock.now(), left(time)));
-    let mut handling = Handling::new(router.clone(), request, Arc::clone(tracked.hand()), deadline);
+    let deadline = time.map(|time| Deadline::after(came, time));
+    let mut handling = Handling::new(routes.answer(request), Arc::clone(tracked.hand()), deadline);
     let mut over: Option<Pin<Box<Sleep>>> = None;
     let answered = poll_fn(|context| {
         if let Poll::Ready(response) = handling.poll(context) {

@@ -9,7 +9,6 @@ use axum::body::Body;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt as _;
-use tower::ServiceExt as _;
 
 use crate::BoxError;
 use crate::app::App;
@@ -93,8 +92,8 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, matches: &ArgMatches)
             let (app, attaching) = service.attach_once(parsed, &context).await?;
             context.auth().start(&context);
             service.keep_keys(&attaching, &context, idempotency)?;
-            let router = service.api.into_router(&service.release).with_state(app);
-            let Ok(response) = router.oneshot(request).await;
+            let routes = service.api.into_routes(&service.release, &app);
+            let response = routes.answer(request).await;
             let response = crate::web::explained(response).await;
             let (parts, body) = response.into_parts();
             let body = body.collect().await?.to_bytes();

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
-use axum::Router;
 use clap::Command;
 
+use crate::api::Routes;
 use crate::app::{App, Ctx};
 use crate::attachment::Attaching;
 use crate::auth;
@@ -76,8 +76,8 @@ pub(in crate::service) fn run<A: App>(service: Service<A>, name: &str) -> ExitCo
     })
 }
 
-fn answer<A: App>(service: Service<A>, app: Ctx<A>) -> Router {
-    service.api.into_router(&service.release).with_state(app)
+fn answer<A: App>(service: Service<A>, app: Ctx<A>) -> Routes {
+    service.api.into_routes(&service.release, &app)
 }
 
 /// Starts the work of the process type `worker`.
