@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -205,3 +205,31 @@ socket.create_connection(('127.0.0.1', int(sys.argv[1])), 2).close()
 address = ('0.0.0.0', int(os.environ['PORT']))
 http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
 ";
+
+/// They are found when an audit begins, and may be gone in the middle of a trial's beginning.
+#[test]
+fn sockets_that_come_and_go_disturb_no_trial() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let open = |number: usize| UnixListener::bind(folder.path().join(number.to_string()));
+    let mut others: Vec<_> = (0..50).map(open).collect::<io::Result<_>>()?;
+    let over = AtomicBool::new(false);
+    let report = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                for (number, other) in others.iter_mut().enumerate() {
+                    drop(fs::remove_file(folder.path().join(number.to_string())));
+                    if let Ok(fresh) = open(number) {
+                        *other = fresh;
+                    }
+                }
+            }
+        });
+        let program = ["--", "sh", "-c", "exec python3 -m http.server $PORT"];
+        let words = ["check", "--only", "VII.port", "--format", "json"];
+        let report = TestSystem::empty().and_then(|it| it.run(&[&words[..], &program].concat()));
+        over.store(true, Ordering::SeqCst);
+        report?.expect(0)?.json()
+    })?;
+    ensure!(report["probes"][0]["verdict"] == "pass", "{report:#}");
+    Ok(())
+}

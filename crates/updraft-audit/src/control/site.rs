@@ -52,7 +52,8 @@ impl Site {
             greeting.push_str("with all details\n");
         }
         let resource = address(behaviours).map(|address| {
-            let patient = has(Behaviour::LivenessAsks);
+            // The one asks without an end, the other just once, at its start.
+            let patient = has(Behaviour::LivenessAsks) || has(Behaviour::Alone);
             Resource::new(address, patient, !has(Behaviour::NeverReconnects))
         });
         let queue = match has(Behaviour::Enqueues) {

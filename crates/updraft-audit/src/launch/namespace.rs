@@ -23,6 +23,9 @@ use rustix::thread::{
 use super::{Joined, Overlay, ReadOnly, Spec};
 use crate::verdict::Shape;
 
+/// How often a socket that comes and goes is masked before that is an error.
+const MASK_ATTEMPTS: usize = 100;
+
 /// Makes the namespaces and mounts that a spec asks for.
 pub(super) fn prepare(spec: &Spec) -> io::Result<()> {
     let flags = flags(spec);
@@ -80,14 +83,24 @@ fn keep_inside(network: &Joined, status: &Path) -> io::Result<()> {
     if resolver.exists() {
         mount_bind(&network.resolver, resolver)?;
     }
-    // One that is gone, or in a folder that is closed to the program, leads nowhere.
-    let is_there = |socket: &&PathBuf| {
-        fs::symlink_metadata(socket).is_ok_and(|file| file.file_type().is_socket())
-    };
-    for socket in network.outside.iter().filter(is_there) {
-        mask(socket, status)?;
+    network.outside.iter().try_for_each(|socket| mask_socket(socket, status))
+}
+
+/// Masks a socket, if there is one. Its owner may take it away, and open it again, meanwhile.
+fn mask_socket(socket: &Path, status: &Path) -> io::Result<()> {
+    let mut masked = Ok(());
+    for _attempt in 0..MASK_ATTEMPTS {
+        // One that is gone, or in a folder that is closed to the program, leads nowhere.
+        if !fs::symlink_metadata(socket).is_ok_and(|file| file.file_type().is_socket()) {
+            return Ok(());
+        }
+        masked = mask(socket, status);
+        match &masked {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return masked,
+        }
     }
-    Ok(())
+    masked
 }
 
 fn flags(spec: &Spec) -> CloneFlags {
