@@ -35,15 +35,9 @@ impl Received {
         Self { parts, body, route: Some(route) }
     }
 
-    /// The parameters of its path as they are in it; `None` where its route is not known.
-    pub(crate) fn path_parameters(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
-        let template = self.route.as_ref()?.template();
-        let parts = template.split('/').zip(self.parts.uri.path().split('/'));
-        Some(
-            parts.filter_map(|(name, text)| {
-                Some((name.strip_prefix('{')?.strip_suffix('}')?, text))
-            }),
-        )
+    /// Its head, and the template of its route, where that is known.
+    pub(crate) fn head(&mut self) -> (&mut Parts, Option<&str>) {
+        (&mut self.parts, self.route.as_ref().map(KnownRoute::template))
     }
 
     /// Method, URI, headers and extensions.

@@ -40,7 +40,7 @@ impl Place {
 }
 
 macro_rules! parameters {
-    ($(#[$about:meta])* $name:ident, $place:expr, $read:ident, $of_axum:ident) => {
+    ($(#[$about:meta])* $name:ident, $place:expr, $read:ident) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name<T>(pub T);
@@ -64,7 +64,8 @@ macro_rules! parameters {
             const ROUTED: bool = false;
 
             async fn read(received: &mut Received, _: &Ctx<A>) -> Result<Self, Refusal> {
-                $read(received, Some(&schema_of::<T>)).await.map(Self)
+                let (parts, template) = received.head();
+                $read(parts, template, Some(&schema_of::<T>)).await.map(Self)
             }
 
             fn describe(shape: &mut Shape<'_>) {
@@ -81,7 +82,7 @@ macro_rules! parameters {
                 parts: &mut Parts,
                 _: &S,
             ) -> Result<Self, ProblemDetails> {
-                $of_axum(parts, None).await.map(Self).map_err(Refusal::into_problem)
+                $read(parts, None, None).await.map(Self).map_err(Refusal::into_problem)
             }
         }
     };
@@ -90,78 +91,64 @@ macro_rules! parameters {
 parameters! {
     /// The parameters in the template of the path: one value for `/orders/{id}`, a tuple for
     /// several in their order, or a struct with their names. What cannot be read is a 400.
-    Path, Place::Path, path, routed_path
+    Path, Place::Path, path
 }
 
 parameters! {
     /// The parameters of the query, a struct of them. A `Vec` is a parameter that may be
     /// repeated, an `Option` one that may be missing, an enum of bare variants one of some
     /// words. What cannot be read is a 400 that names every parameter that is wrong.
-    Query, Place::Query, query, query_of
+    Query, Place::Query, query
 }
 
 parameters! {
     /// Headers, a struct of them: the field `idempotency_key` is the header
     /// `idempotency-key`. What cannot be read is a 400 that names every header that is wrong.
-    Headers, Place::Header, headers, headers_of
+    Headers, Place::Header, headers
 }
 
 type SchemaMaker<'a> = Option<&'a (dyn Fn() -> Schema + Sync)>;
 
+/// By the template of its route, or, where that is axum's own, as axum's router has them.
 async fn path<T: DeserializeOwned>(
-    received: &mut Received,
-    schema: SchemaMaker<'_>,
-) -> Result<T, Refusal> {
-    let Some(pairs) = received.path_parameters() else {
-        return routed_path(received.parts(), schema).await;
-    };
-    let decoded = |(name, text)| {
-        let text = percent_decode_str(text).decode_utf8().map_err(|_| no_utf8());
-        text.map(|text| (Cow::Borrowed(name), text))
-    };
-    let pairs: Vec<_> = pairs.map(decoded).collect::<Result<_, _>>()?;
-    read(Place::Path, &gathered(pairs.into_iter()), schema)
-}
-
-async fn routed_path<T: DeserializeOwned>(
     parts: &mut Parts,
+    template: Option<&str>,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {
-    let raw = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| no_utf8())?;
-    let pairs = raw.iter().map(|(name, text)| (Cow::Borrowed(name), Cow::Borrowed(text)));
+    let Some(template) = template else {
+        let raw = RawPathParams::from_request_parts(parts, &()).await;
+        let raw = raw.map_err(|_not_utf8| not_utf8())?;
+        let pairs = raw.iter().map(|(name, text)| (Cow::Borrowed(name), Cow::Borrowed(text)));
+        return read(Place::Path, &gathered(pairs), schema);
+    };
+    let parts = template.split('/').zip(parts.uri.path().split('/'));
+    let pairs = parts.filter_map(|(part, text)| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        let text = percent_decode_str(text).decode_utf8().map_err(|_not_utf8| not_utf8());
+        Some(text.map(|text| (Cow::Borrowed(name), text)))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
     read(Place::Path, &gathered(pairs), schema)
 }
 
-fn no_utf8() -> Refusal {
+fn not_utf8() -> Refusal {
     let detail = "the path is no text in UTF-8";
     let finding = Finding { detail: detail.to_owned(), ..Finding::in_body("", "") };
     Refusal::malformed(vec![Finding { pointer: None, ..finding }])
 }
 
 async fn query<T: DeserializeOwned>(
-    received: &mut Received,
-    schema: SchemaMaker<'_>,
-) -> Result<T, Refusal> {
-    query_of(received.parts(), schema).await
-}
-
-async fn headers<T: DeserializeOwned>(
-    received: &mut Received,
-    schema: SchemaMaker<'_>,
-) -> Result<T, Refusal> {
-    headers_of(received.parts(), schema).await
-}
-
-async fn query_of<T: DeserializeOwned>(
     parts: &mut Parts,
+    _: Option<&str>,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {
     let text = parts.uri.query().unwrap_or_default();
     read(Place::Query, &gathered(form_urlencoded::parse(text.as_bytes())), schema)
 }
 
-async fn headers_of<T: DeserializeOwned>(
+async fn headers<T: DeserializeOwned>(
     parts: &mut Parts,
+    _: Option<&str>,
     schema: SchemaMaker<'_>,
 ) -> Result<T, Refusal> {
     let pairs = parts.headers.iter().map(|(name, value)| {
