@@ -60,6 +60,21 @@ mod on_a_server {
         assert_eq!(taken(&store).await.job.id, again.id);
     }
 
+    #[tokio::test]
+    async fn replicas_that_start_together_on_an_empty_server_all_start() {
+        let database = Server::shared(Kind::Nats).unwrap().database().unwrap();
+        let url = database.url();
+        let stores = futures_util::future::join_all((0..8).map(|_| store(&url))).await;
+        for _ in 0..10 {
+            for name in ["updraft_q_jobs", "updraft_q_dead", "updraft_q_fires"] {
+                drop(stores[0].context.delete_stream(name).await);
+            }
+            let all = stores.iter().map(NatsStore::ensure_streams);
+            let all = futures_util::future::try_join_all(all).await;
+            assert!(all.is_ok(), "{:?}", all.err());
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_server_that_numbers_anew_is_followed_from_the_beginning() {
         let server = Server::start(Kind::Nats).unwrap();

@@ -67,7 +67,14 @@ impl Streams {
 async fn ensure_one(context: &Context, config: Config) -> Result<Stream, StoreError> {
     let wanted = config.max_messages;
     let away = |error| StoreError::Away(error);
-    let stream = context.get_or_create_stream(&config).await.map_err(|error| away(error.into()))?;
+    let stream = match context.get_or_create_stream(&config).await {
+        Ok(stream) => stream,
+        // Of two that make it in the same moment the server tells one that it overlaps.
+        Err(error) => {
+            let made = context.get_stream(&config.name).await;
+            made.map_err(|_not_made| away(error.into()))?
+        }
+    };
     // The bound is that of the process that started last; replicas are the operator's.
     let is = &stream.cached_info().config;
     if is.max_messages == wanted {
