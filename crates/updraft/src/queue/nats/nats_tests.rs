@@ -60,12 +60,12 @@ mod on_a_server {
         assert_eq!(taken(&store).await.job.id, again.id);
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn replicas_that_start_together_on_an_empty_server_all_start() {
         let database = Server::shared(Kind::Nats).unwrap().database().unwrap();
         let url = database.url();
         let stores = futures_util::future::join_all((0..8).map(|_| store(&url))).await;
-        for _ in 0..10 {
+        for _ in 0..200 {
             for name in ["updraft_q_jobs", "updraft_q_dead", "updraft_q_fires"] {
                 drop(stores[0].context.delete_stream(name).await);
             }
