@@ -161,3 +161,24 @@ impl Output {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The readers are tasks, which nobody has let run when the program has ended already.
+    #[tokio::test]
+    async fn what_an_ended_program_wrote_is_read_before_its_last_lines_are_told() {
+        use std::io::Write as _;
+        let (stdout, mut program) = std::io::pipe().unwrap();
+        let (stderr, errors) = std::io::pipe().unwrap();
+        for number in 0..1000 {
+            writeln!(program, "line {number}").unwrap();
+        }
+        drop((program, errors));
+        let output = Output::of(stdout.into(), stderr.into(), Instant::now(), true);
+        assert!(output.tail(1).is_empty());
+        output.drained(LAST_WORDS).await;
+        assert_eq!(output.tail(2), ["line 998", "line 999"]);
+    }
+}

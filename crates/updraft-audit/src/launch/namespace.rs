@@ -88,19 +88,16 @@ fn keep_inside(network: &Joined, status: &Path) -> io::Result<()> {
 
 /// Masks a socket, if there is one. Its owner may take it away, and open it again, meanwhile.
 fn mask_socket(socket: &Path, status: &Path) -> io::Result<()> {
-    let mut masked = Ok(());
-    for _attempt in 0..MASK_ATTEMPTS {
-        // One that is gone, or in a folder that is closed to the program, leads nowhere.
-        if !fs::symlink_metadata(socket).is_ok_and(|file| file.file_type().is_socket()) {
-            return Ok(());
-        }
-        masked = mask(socket, status);
-        match &masked {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ => return masked,
+    // One that is gone, or in a folder that is closed to the program, leads nowhere.
+    let is_there = || fs::symlink_metadata(socket).is_ok_and(|file| file.file_type().is_socket());
+    let mut left = MASK_ATTEMPTS;
+    while is_there() {
+        match mask(socket, status) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && 0 < left => left -= 1,
+            masked => return masked,
         }
     }
-    masked
+    Ok(())
 }
 
 fn flags(spec: &Spec) -> CloneFlags {

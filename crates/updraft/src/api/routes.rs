@@ -35,8 +35,8 @@ pub(crate) struct Routes {
 pub(super) struct ShortWays(BTreeMap<String, Ways>);
 
 impl Routes {
-    /// What the router has beside these paths nobody can name. Where there are such routes, any
-    /// may be the nearer one of a path that fits a template.
+    /// `beside_others`: the router has routes beside these paths. Nobody can list them, and any
+    /// may be nearer to a request than a template that it fits.
     pub(super) fn new(all: Router, paths: ShortWays, beside_others: bool) -> Self {
         let mut short = matchit::Router::new();
         for (path, ways) in paths.0 {

@@ -138,6 +138,22 @@ async fn the_short_way_gives_what_the_router_gives(t: TestApp<Shop>) {
 }
 
 #[crate::test(service = shop)]
+async fn a_parameter_is_decoded_after_its_path_is_parted(t: TestApp<Shop>) {
+    let routes = api().into_routes(&Release::of_build("", ""), t.app());
+    for (path, status, expected) in [
+        ("/a%20b%2Fc", StatusCode::OK, "a b/c after None"),
+        ("/%C3%A4%25", StatusCode::OK, "ä% after None"),
+        ("/v2/orders/a%2fb/lines/3", StatusCode::OK, r#"{"order":"a/b","number":3}"#),
+        ("/%ff", StatusCode::BAD_REQUEST, "the path is no text in UTF-8"),
+    ] {
+        let answer = told(routes.answer(request("GET", path)).await).await;
+        let body = String::from_utf8(answer.2).unwrap();
+        assert_eq!(answer.0, status, "{path}: {body}");
+        assert!(body.contains(expected), "{path}: {body}");
+    }
+}
+
+#[crate::test(service = shop)]
 async fn a_route_of_axum_may_be_nearer_than_a_template(t: TestApp<Shop>) {
     let special = axum::routing::get(async || "special");
     let own = Router::new().route("/orders/special", special.clone()).route("/special", special);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
 
 use crate::queue::record::NewJob;
 use crate::queue::store::{Rules, StoreError};
@@ -70,10 +71,11 @@ async fn ensure_one(context: &Context, config: Config) -> Result<Stream, StoreEr
     let stream = match context.get_or_create_stream(&config).await {
         Ok(stream) => stream,
         // Of two that make it in the same moment the server tells one that it overlaps.
-        Err(error) => {
+        Err(error) if is_overlap(&error) => {
             let made = context.get_stream(&config.name).await;
             made.map_err(|_not_made| away(error.into()))?
         }
+        Err(error) => return Err(away(error.into())),
     };
     // The bound is that of the process that started last; replicas are the operator's.
     let is = &stream.cached_info().config;
@@ -83,6 +85,11 @@ async fn ensure_one(context: &Context, config: Config) -> Result<Stream, StoreEr
     let config = Config { max_messages: wanted, ..is.clone() };
     context.update_stream(&config).await.map_err(|error| StoreError::Refused(error.into()))?;
     context.get_stream(&config.name).await.map_err(|error| away(error.into()))
+}
+
+fn is_overlap(error: &CreateStreamError) -> bool {
+    let CreateStreamErrorKind::JetStream(said) = error.kind() else { return false };
+    said.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP
 }
 
 /// The names of streams and subjects of one queue.
