@@ -346,7 +346,7 @@ fn answer(
         let (name, ty) = (names.get(*index)?, &arguments.get(*index)?.ty);
         let input = quote_spanned!(ty.span()=> <#ty as ::updraft::Input<#app>>);
         Some(quote! {
-            let #name = refusal.keep(#input::read(&mut received, &app).await);
+            let #name = refusal.keep(#input::read(received, app).await);
             if refusal.is_final() {
                 return ::updraft::http::IntoResponse::into_response(refusal);
             }
@@ -362,20 +362,25 @@ fn answer(
     quote! {
         const ROUTED: bool = false #(|| <#types as ::updraft::Input<#app>>::ROUTED)*;
 
-        async fn answer(
-            received: ::updraft::Received,
+        // A future of an `async fn` has place for two of each argument.
+        #[expect(unused_mut, reason = "there may be nothing to read")]
+        fn answer(
+            mut received: ::updraft::Received,
             app: ::updraft::Ctx<#app>,
-        ) -> ::updraft::http::Response {
+        ) -> impl ::core::future::Future<Output = ::updraft::http::Response> + ::core::marker::Send {
             const { ::core::assert!(#bodies <= #most, "more arguments read the body than there are bodies") };
-            #[expect(unused_mut, unused_variables, reason = "there may be nothing to read")]
-            let (mut received, mut refusal) = (received, ::updraft::http::Refusal::default());
-            #(#reads)*
-            match (#(#names,)*) {
-                (#(::core::option::Option::Some(#names),)*) => {
-                    #output::respond(#name(#(#names),*)#pause)
+            async move {
+                #[expect(unused_mut, reason = "there may be nothing to read")]
+                let mut refusal = ::updraft::http::Refusal::default();
+                let (received, app) = (&mut received, &app);
+                #(#reads)*
+                match (#(#names,)*) {
+                    (#(::core::option::Option::Some(#names),)*) => {
+                        #output::respond(#name(#(#names),*)#pause)
+                    }
+                    #[expect(unreachable_patterns, reason = "there may be nothing to read")]
+                    _ => ::updraft::http::IntoResponse::into_response(refusal),
                 }
-                #[expect(unreachable_patterns, reason = "there may be nothing to read")]
-                _ => ::updraft::http::IntoResponse::into_response(refusal),
             }
         }
     }

@@ -9,7 +9,14 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Text);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    Kept(HeaderValue),
+    /// A UUID is short enough to stand where it is needed.
+    Made([u8; 36]),
+}
 
 impl RequestId {
     /// The longest that is kept, in bytes.
@@ -24,31 +31,44 @@ impl RequestId {
         }
         let mut all = headers.get_all(X_REQUEST_ID).iter();
         let only = all.next().filter(|_| all.next().is_none());
-        only.filter(|value| is_sane(value.as_bytes())).map(|kept| Self(kept.clone()))
+        only.filter(|value| is_sane(value.as_bytes())).map(|kept| Self(Text::Kept(kept.clone())))
     }
 
     /// A UUID of version 7 (RFC 9562 §5.7): it begins with the time, so that ids sort by it.
     #[must_use]
     pub fn new(unix_ms: u64, rng: &mut fastrand::Rng) -> Self {
-        let text = uuid(unix_ms, rng.u128(..));
-        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-")))
+        Self(Text::Made(uuid(unix_ms, rng.u128(..))))
     }
 
     /// Writes it into the request on its way on, or into the response.
     pub fn write(&self, headers: &mut HeaderMap) {
-        headers.insert(X_REQUEST_ID, self.0.clone());
+        headers.insert(X_REQUEST_ID, self.value());
     }
 
     /// The value of the header.
     #[must_use]
-    pub fn into_value(self) -> HeaderValue {
-        self.0
+    pub fn value(&self) -> HeaderValue {
+        match &self.0 {
+            Text::Kept(value) => value.clone(),
+            Text::Made(text) => {
+                HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-"))
+            }
+        }
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of the text, which are ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Kept(value) => value.as_bytes(),
+            Text::Made(text) => text,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderValue;
 use tracing::Dispatch;
+use updraft_trace::RequestId;
 
 use crate::metrics::{HttpServer, Route};
 use crate::trace::RequestSpan;
@@ -20,7 +20,7 @@ thread_local! {
 /// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct InHand {
-    id: HeaderValue,
+    id: RequestId,
     span: RequestSpan,
     peer: Peer,
     http: HttpServer,
@@ -28,11 +28,11 @@ pub(crate) struct InHand {
 }
 
 impl InHand {
-    pub(crate) fn new(id: HeaderValue, span: RequestSpan, peer: Peer, http: HttpServer) -> Self {
+    pub(crate) fn new(id: RequestId, span: RequestSpan, peer: Peer, http: HttpServer) -> Self {
         Self { id, span, peer, http, route: OnceLock::new() }
     }
 
-    pub(crate) fn id(&self) -> &HeaderValue {
+    pub(crate) fn id(&self) -> &RequestId {
         &self.id
     }
 

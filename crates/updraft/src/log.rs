@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::LogLines;
-pub(crate) use access::{AccessLog, AnsweredRequest};
+pub(crate) use access::{AccessLog, AnsweredRequest, RequestKind};
 #[cfg(feature = "testing")]
 pub(crate) use capture::Lines;
 pub(crate) use counts::LogCounts;

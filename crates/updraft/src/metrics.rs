@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 pub(crate) use connections::{Closed, Connections, Open};
 pub(crate) use exemplar::Exemplar;
 pub(crate) use histogram::Buckets;
-pub(crate) use http::{HttpServer, Method, Route, Sizes};
+pub(crate) use http::{HttpServer, Method, RequestSeries, Route, Sizes};
 pub(crate) use info::BuildInfo;
 pub use labelled::{Instrument, Labelled};
 pub(crate) use log_lines::LogLines;

@@ -29,8 +29,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper_util::rt::TokioExecutor;
-use hyper_util::server::conn::auto;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use updraft_resilience::Clock;
@@ -42,7 +40,7 @@ use crate::health::{Beat, Health};
 use crate::metrics::{Connections, HttpServer, Metrics};
 use admission::Admission;
 use compression::Packer;
-use connection::{Place, Requests};
+use connection::{Place, Protocol, Requests};
 use listener::{Listener, Stream};
 use metrics::WebMetrics;
 
@@ -71,7 +69,7 @@ pub(crate) struct App {
     routes: OnceLock<Routes>,
     phase: watch::Receiver<Phase>,
     settings: WebSettings,
-    protocol: auto::Builder<TokioExecutor>,
+    protocol: Protocol,
     admission: Admission,
     packer: Packer,
     #[cfg(feature = "tls")]
@@ -169,7 +167,7 @@ impl App {
         Ok(Self {
             routes: OnceLock::new(),
             phase: drain.phase(),
-            protocol: connection::protocol(limits),
+            protocol: Protocol::new(limits),
             admission: Admission::new(limits.requests, limits.rate, clock.clone(), waiting)?,
             packer: Packer::default(),
             #[cfg(feature = "tls")]

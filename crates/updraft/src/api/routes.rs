@@ -15,7 +15,7 @@ use axum::response::Response;
 use http::Method;
 use tower::Service as _;
 
-/// An answer that is being made. Nothing of it runs before it is polled.
+/// An answer that is being made.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Calls an operation.

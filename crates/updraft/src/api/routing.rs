@@ -76,54 +76,73 @@ pub(super) fn route<A: App, O: Operation<A>>(route: KnownRoute) -> MethodRouter<
 
 /// An operation as a function.
 pub(super) fn call<A: App, O: Operation<A>>(route: KnownRoute, app: &Ctx<A>) -> Call {
-    let app = app.clone();
-    Box::new(move |request| Box::pin(operate::<A, O>(route.clone(), request, app.clone())))
+    let (app, declaration) = (app.clone(), O::DECLARATION);
+    // Nothing to do around the handler.
+    let is_plain = declaration.scopes.is_empty()
+        && declaration.since.is_none()
+        && declaration.idempotent.is_none();
+    Box::new(move |request| match is_plain {
+        true => {
+            route.taken();
+            Box::pin(O::answer(Received::by(route.clone(), request), app.clone()))
+        }
+        false => Box::pin(operate::<A, O>(route.clone(), request, app.clone())),
+    })
 }
 
+// A request is large, and the future of an `async fn` has place for two of each argument
+// (rust-lang/rust#62958), so that it would be copied, and allocated, over and over.
+
 /// The answer to a request that has taken this route.
-async fn operate<A: App, O: Operation<A>>(
+#[expect(clippy::manual_async_fn, reason = "a request is large, see above")]
+fn operate<A: App, O: Operation<A>>(
     route: KnownRoute,
     mut request: Request,
     app: Ctx<A>,
-) -> Response {
-    route.taken();
-    if let Err(problem) = access::check(O::DECLARATION, app.auth(), &mut request).await {
-        return problem.into_response();
+) -> impl Future<Output = Response> + Send {
+    async move {
+        route.taken();
+        if let Err(problem) = access::check(O::DECLARATION, app.auth(), &mut request).await {
+            return problem.into_response();
+        }
+        if O::DECLARATION.since.is_none() {
+            return answer::<A, O>(route, request, app).await;
+        }
+        let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+        let mut response = answer::<A, O>(route, request, app).await;
+        below(&version, &mut response);
+        response
     }
-    if O::DECLARATION.since.is_none() {
-        return answer::<A, O>(route, request, app).await;
-    }
-    let version = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-    let mut response = answer::<A, O>(route, request, app).await;
-    below(&version, &mut response);
-    response
 }
 
 /// The answer of the handler, or the one that it gave to the same request before.
-async fn answer<A: App, O: Operation<A>>(
+#[expect(clippy::manual_async_fn, reason = "a request is large, see above")]
+fn answer<A: App, O: Operation<A>>(
     route: KnownRoute,
     mut request: Request,
     app: Ctx<A>,
-) -> Response {
-    let Some(wanted) = O::DECLARATION.idempotent else {
-        return O::answer(Received::by(route, request), app).await;
-    };
-    let Some(keeper) = app.keeper().cloned() else {
-        return ProblemDetails::internal("nothing keeps idempotency keys").into_response();
-    };
-    let key = match key_of(request.headers(), wanted) {
-        Ok(Some(key)) => key,
-        Ok(None) => return O::answer(Received::by(route, request), app).await,
-        Err(problem) => {
-            keeper.refused();
+) -> impl Future<Output = Response> + Send {
+    async move {
+        let Some(wanted) = O::DECLARATION.idempotent else {
+            return O::answer(Received::by(route, request), app).await;
+        };
+        let Some(keeper) = app.keeper().cloned() else {
+            return ProblemDetails::internal("nothing keeps idempotency keys").into_response();
+        };
+        let key = match key_of(request.headers(), wanted) {
+            Ok(Some(key)) => key,
+            Ok(None) => return O::answer(Received::by(route, request), app).await,
+            Err(problem) => {
+                keeper.refused();
+                return problem.into_response();
+            }
+        };
+        if let Err(problem) = access::identify(app.auth(), &mut request).await {
             return problem.into_response();
         }
-    };
-    if let Err(problem) = access::identify(app.auth(), &mut request).await {
-        return problem.into_response();
+        let handler = move |request| O::answer(Received::by(route, request), app);
+        keeper.answer(O::DECLARATION, key, request, handler).await
     }
-    let handler = move |request| O::answer(Received::by(route, request), app);
-    keeper.answer(O::DECLARATION, key, request, handler).await
 }
 
 /// A place that an operation named is one of the version that was asked.

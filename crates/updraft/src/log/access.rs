@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
 use tracing::Level;
-use updraft_trace::TraceContext;
+use updraft_trace::{RequestId, TraceContext};
 
 use super::line::{Buffers, with_buffers};
 use super::value::{Style, Value};
 use super::writer::{LogWriter, Weight};
-use super::{Identity, LogControl, REQUESTS};
+use super::{Identity, LogControl, REQUESTS, as_json};
 use crate::metrics::LogLines;
 
 /// Where the lines of requests go.
@@ -25,14 +24,28 @@ pub(crate) struct AccessLog {
 /// A request that was answered.
 #[derive(Debug)]
 pub(crate) struct AnsweredRequest<'a> {
-    pub(crate) method: &'a Method,
-    /// The template of its path, as it stands in JSON.
-    pub(crate) route: &'a str,
-    pub(crate) status: u16,
+    pub(crate) kind: &'a RequestKind,
     pub(crate) took: Duration,
     pub(crate) bytes: u64,
-    pub(crate) id: &'a HeaderValue,
+    pub(crate) id: &'a RequestId,
     pub(crate) trace: TraceContext,
+}
+
+/// Requests that are told apart by no more than their own numbers: of one method, route and
+/// status. What a line says of all of them is made once.
+#[derive(Debug)]
+pub(crate) struct RequestKind(Box<str>);
+
+impl RequestKind {
+    /// `route` is the template of the path.
+    pub(crate) fn new(method: &str, route: &str, status: u16) -> Self {
+        let (method, route) = (as_json(method), as_json(route));
+        let text = format!(
+            "Z\",\"level\":\"INFO\",\"message\":\"request\",\"method\":{method},\"route\":{route},\
+             \"status\":{status},\"duration_ms\":"
+        );
+        Self(text.into())
+    }
 }
 
 impl AccessLog {
@@ -65,19 +78,7 @@ impl AnsweredRequest<'_> {
         line.extend_from_slice(clock.whole_second(time).as_bytes());
         line.push(b'.');
         push_number(line, u64::from(time.subsec_microsecond().unsigned_abs()), 6);
-        line.extend_from_slice(b"Z\",\"level\":\"INFO\",\"message\":\"request\",\"method\":");
-        let method = self.method.as_str();
-        match *self.method {
-            Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD => {
-                push_plain(line, method.as_bytes());
-            }
-            _ => push_value(line, scratch, method),
-        }
-        line.extend_from_slice(b",\"route\":");
-        line.extend_from_slice(self.route.as_bytes());
-        line.extend_from_slice(b",\"status\":");
-        push_number(line, u64::from(self.status), 1);
-        line.extend_from_slice(b",\"duration_ms\":");
+        line.extend_from_slice(self.kind.0.as_bytes());
         push_ms(line, self.took);
         line.extend_from_slice(b",\"bytes\":");
         push_number(line, self.bytes, 1);
@@ -85,7 +86,7 @@ impl AnsweredRequest<'_> {
         let id = self.id.as_bytes();
         // Of what an id may have in it, these alone can stand before a secret.
         match memchr::memchr2(b':', b'=', id) {
-            Some(_) => push_value(line, scratch, self.id.to_str().unwrap_or_default()),
+            Some(_) => push_value(line, scratch, self.id.as_str()),
             None => push_plain(line, id),
         }
         line.extend_from_slice(b",\"target\":\"");

@@ -12,14 +12,18 @@ fn identity() -> Identity {
     Identity::new("orders", "web", "1.2.3+ab")
 }
 
+fn kept(id: &str) -> RequestId {
+    let headers = [(http::HeaderName::from_static("x-request-id"), id.parse().unwrap())];
+    RequestId::kept(&headers.into_iter().collect(), true).unwrap()
+}
+
 /// The line as an event of these values within the span of the request makes it.
-fn by_event(request: &AnsweredRequest<'_>, route: &str) -> String {
+fn by_event(request: &AnsweredRequest<'_>, (method, route, status): (&str, &str, u16)) -> String {
     let (_logs, layer, lines) = Logs::kept(identity(), Directives::default(), 0);
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || {
-        let id = request.id.to_str().unwrap();
+        let id = request.id.as_str();
         let _inside = tracing::info_span!("request", request_id = id).entered();
-        let (method, status) = (request.method.as_str(), request.status);
         let duration_ms = request.took.as_micros() as f64 / 1000.0;
         let bytes = request.bytes;
         tracing::info!(target: REQUESTS, method, route, status, duration_ms, bytes, "request");
@@ -55,20 +59,16 @@ proptest! {
         micros in prop_oneof![0_u64..3_000_000, any::<u32>().prop_map(u64::from)],
         bytes in any::<u64>(),
     ) {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let id = HeaderValue::from_static(id);
+        let (kind, id) = (RequestKind::new(method, route, status), kept(id));
         let trace = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-        let json = super::super::as_json(route);
         let request = AnsweredRequest {
-            method: &method,
-            route: &json,
-            status,
+            kind: &kind,
             took: Duration::from_micros(micros),
             bytes,
             id: &id,
             trace: trace.unwrap(),
         };
-        let (event, short) = (by_event(&request, route), by_short_way(&request));
+        let (event, short) = (by_event(&request, (method, route, status)), by_short_way(&request));
         prop_assert_eq!(comparable(&event), comparable(&short));
         let read: serde_json::Value = serde_json::from_str(&short).unwrap();
         prop_assert_eq!(&read["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -79,16 +79,13 @@ proptest! {
 
 #[test]
 fn requests_are_logged_as_long_as_the_level_says_so() {
-    let kept = || Logs::kept(identity(), Directives::parse("info").unwrap(), 0);
-    let (logs, layer, lines) = kept();
+    let (logs, layer, lines) = Logs::kept(identity(), Directives::parse("info").unwrap(), 0);
     let access = layer.access(logs.control()).unwrap();
-    let (method, id) = (Method::GET, HeaderValue::from_static("r-1"));
+    let (kind, id) = (RequestKind::new("GET", "/", 200), kept("r-1"));
     let trace = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     let write = || {
         access.write(&AnsweredRequest {
-            method: &method,
-            route: "\"/\"",
-            status: 200,
+            kind: &kind,
             took: Duration::ZERO,
             bytes: 0,
             id: &id,

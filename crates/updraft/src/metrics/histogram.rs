@@ -66,7 +66,8 @@ impl Buckets {
         if value.is_nan() {
             return;
         }
-        let place = self.bounds.partition_point(|bound| *bound < value);
+        // Most values fell among the first bounds, where no search is faster than a look at each.
+        let place = self.bounds.iter().take_while(|bound| **bound < value).count();
         if let Some(count) = self.counts.get(place) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::histogram::{BYTES, SECONDS};
 use super::{Buckets, Exemplar, Exposed, Kind, Text, labels};
+use crate::log::RequestKind;
 
-/// Series of requests at most; what comes after them is counted in one more, which says so.
+/// RequestSeries of requests at most; what comes after them is counted in one more, which says so.
 const SERIES_MOST: usize = 2000;
 
 /// Different statuses of one method of one route at most, …
@@ -28,8 +29,10 @@ pub(super) const OVERFLOW: &str = "otel_metric_overflow=\"true\"";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Method(usize);
 
+const OTHER: &str = "_OTHER";
+
 const METHODS: [&str; 10] =
-    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "_OTHER"];
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", OTHER];
 
 impl Method {
     pub(crate) fn of(method: &::http::Method) -> Self {
@@ -38,7 +41,12 @@ impl Method {
     }
 
     pub(crate) fn name(self) -> &'static str {
-        METHODS.get(self.0).copied().unwrap_or("_OTHER")
+        METHODS.get(self.0).copied().unwrap_or(OTHER)
+    }
+
+    /// The word itself, where there is one.
+    fn known(self) -> Option<&'static str> {
+        Some(self.name()).filter(|name| *name != OTHER)
     }
 }
 
@@ -60,8 +68,8 @@ struct Shared {
     routes: Mutex<HashMap<Box<str>, Arc<Route>>>,
     unmatched: Arc<Route>,
     /// All series, for the one who reads them.
-    series: Mutex<Vec<Arc<Series>>>,
-    overflow: Arc<Series>,
+    series: Mutex<Vec<Arc<RequestSeries>>>,
+    overflow: Arc<RequestSeries>,
     overflowed: AtomicU64,
     active: [AtomicI64; METHODS.len()],
 }
@@ -69,18 +77,19 @@ struct Shared {
 /// A route and the series of its requests.
 pub(crate) struct Route {
     template: Box<str>,
-    /// The template as it stands in a line of the log.
-    json: Box<str>,
     methods: [OnceLock<Box<Answers>>; METHODS.len()],
 }
 
 /// The series of one method of one route, by the status of the answer. A handler gives few
 /// different ones, so they are looked through.
 #[derive(Default)]
-struct Answers([OnceLock<(u16, Arc<Series>)>; STATUSES_MOST]);
+struct Answers([OnceLock<(u16, Arc<RequestSeries>)>; STATUSES_MOST]);
 
-struct Series {
+/// The requests of one method, route and status.
+pub(crate) struct RequestSeries {
     labels: String,
+    /// What the log says of them. None where they are of several kinds.
+    kind: Option<RequestKind>,
     duration: Buckets,
     request_body: Buckets,
     response_body: Buckets,
@@ -105,7 +114,7 @@ impl Default for HttpServer {
                 routes: Mutex::default(),
                 unmatched: Arc::new(Route::new("unmatched")),
                 series: Mutex::default(),
-                overflow: Arc::new(Series::new(OVERFLOW.to_owned())),
+                overflow: Arc::new(RequestSeries::new(OVERFLOW.to_owned(), None)),
                 overflowed: AtomicU64::new(0),
                 active: Default::default(),
             }),
@@ -144,48 +153,51 @@ impl HttpServer {
         self.shared.change_active(method, -1);
     }
 
-    /// A request was answered.
-    pub(crate) fn record(
-        &self,
-        (route, method, status): (&Route, Method, u16),
-        took: Duration,
-        sizes: Sizes,
-        exemplar: Option<Exemplar>,
-    ) {
-        let series = self.shared.series_of(route, method, status);
-        series.duration.record(took.as_secs_f64(), exemplar);
-        if let Some(request) = sizes.request {
-            series.request_body.record(request as f64, None);
-        }
-        series.response_body.record(sizes.response as f64, None);
+    /// Where requests with this answer are counted.
+    pub(crate) fn series<'s>(
+        &'s self,
+        route: &'s Route,
+        method: Method,
+        status: u16,
+    ) -> &'s RequestSeries {
+        self.shared.series_of(route, method, status)
     }
 }
 
 impl Route {
     fn new(template: &str) -> Self {
-        let json = crate::log::as_json(template).into();
-        Self { template: template.into(), json, methods: Default::default() }
+        Self { template: template.into(), methods: Default::default() }
     }
 
     /// The template of its path.
     pub(crate) fn template(&self) -> &str {
         &self.template
     }
-
-    /// The template, as it stands in a line of the log.
-    pub(crate) fn json(&self) -> &str {
-        &self.json
-    }
 }
 
-impl Series {
-    fn new(labels: String) -> Self {
+impl RequestSeries {
+    fn new(labels: String, kind: Option<RequestKind>) -> Self {
         Self {
             labels,
+            kind,
             duration: Buckets::with_exemplars(SECONDS),
             request_body: Buckets::new(BYTES),
             response_body: Buckets::new(BYTES),
         }
+    }
+
+    /// A request was answered.
+    pub(crate) fn record(&self, took: Duration, sizes: Sizes, exemplar: Option<Exemplar>) {
+        self.duration.record(took.as_secs_f64(), exemplar);
+        if let Some(request) = sizes.request {
+            self.request_body.record(request as f64, None);
+        }
+        self.response_body.record(sizes.response as f64, None);
+    }
+
+    /// What the log says of all of them.
+    pub(crate) fn kind(&self) -> Option<&RequestKind> {
+        self.kind.as_ref()
     }
 }
 
@@ -196,7 +208,7 @@ impl Shared {
         }
     }
 
-    fn series_of<'s>(&'s self, route: &'s Route, method: Method, status: u16) -> &'s Series {
+    fn series_of<'s>(&'s self, route: &'s Route, method: Method, status: u16) -> &'s RequestSeries {
         let answers = route.methods.get(method.0).map(|it| it.get_or_init(Box::default));
         for slot in answers.iter().flat_map(|answers| &answers.0) {
             // Two may come here at once with different statuses; the second one goes on.
@@ -209,23 +221,24 @@ impl Shared {
         &self.overflow
     }
 
-    fn make(&self, route: &Route, method: Method, status: u16) -> Arc<Series> {
+    fn make(&self, route: &Route, method: Method, status: u16) -> Arc<RequestSeries> {
         let mut all = self.all();
         if SERIES_MOST <= all.len() {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
             return Arc::clone(&self.overflow);
         }
-        let status = status.to_string();
-        let series = Arc::new(Series::new(labels([
+        let kind = method.known().map(|name| RequestKind::new(name, route.template(), status));
+        let labels = labels([
             ("http_request_method", method.name()),
             ("http_route", route.template()),
-            ("http_response_status_code", &status),
-        ])));
+            ("http_response_status_code", &status.to_string()),
+        ]);
+        let series = Arc::new(RequestSeries::new(labels, kind));
         all.push(Arc::clone(&series));
         series
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Arc<Series>>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<RequestSeries>>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -237,7 +250,7 @@ impl Exposed for HttpServer {
         if 0 < overflowed {
             all.push(Arc::clone(&self.shared.overflow));
         }
-        type Pick = fn(&Series) -> &Buckets;
+        type Pick = fn(&RequestSeries) -> &Buckets;
         let families: [(&str, &str, Pick); 3] = [
             (
                 "http_server_request_duration_seconds",

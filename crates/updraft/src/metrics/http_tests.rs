@@ -15,7 +15,7 @@ fn method(name: &str) -> Method {
 
 fn record(server: &HttpServer, route: &Route, name: &str, status: u16) {
     let sizes = Sizes { request: Some(3), response: 5 };
-    server.record((route, method(name), status), Duration::from_millis(2), sizes, None);
+    server.series(route, method(name), status).record(Duration::from_millis(2), sizes, None);
 }
 
 #[test]

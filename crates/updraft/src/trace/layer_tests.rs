@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc::Receiver;
 use tracing_subscriber::layer::SubscriberExt;
+use updraft_trace::RequestId;
 
 use super::super::{RequestSpan, current, current_traceparent, inject, job, root};
 use super::*;
@@ -47,6 +48,7 @@ fn drain(spans: &mut Receiver<FinishedSpan>) -> Vec<FinishedSpan> {
 
 fn request(traceparent: Option<&str>) -> http::Request<()> {
     let mut request = http::Request::new(());
+    request.headers_mut().insert("x-request-id", "r-1".parse().unwrap());
     if let Some(traceparent) = traceparent {
         request.headers_mut().insert("traceparent", traceparent.parse().unwrap());
         request.headers_mut().insert("tracestate", "a=1".parse().unwrap());
@@ -55,8 +57,9 @@ fn request(traceparent: Option<&str>) -> http::Request<()> {
 }
 
 fn begin(traceparent: Option<&str>) -> RequestSpan {
-    let id = HeaderValue::from_static("r-1");
-    RequestSpan::begin(&request(traceparent), traceparent.is_some(), &id, None)
+    let request = request(traceparent);
+    let id = RequestId::kept(request.headers(), true).unwrap();
+    RequestSpan::begin(&request, traceparent.is_some(), &id, None)
 }
 
 fn named<'s>(spans: &'s [FinishedSpan], name: &str) -> &'s FinishedSpan {

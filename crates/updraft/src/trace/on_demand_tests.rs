@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Request};
 use tracing::Span;
-use updraft_trace::Sampling;
+use updraft_trace::{RequestId, Sampling};
 
 use super::*;
 use crate::config::Variable as _;
@@ -39,7 +39,8 @@ fn hand(flags: &str) -> Arc<InHand> {
     let parent = HeaderValue::try_from(format!("00-{TRACE}-{CALLER}-{flags}")).unwrap();
     request.headers_mut().insert("traceparent", parent);
     request.headers_mut().insert("tracestate", HeaderValue::from_static("a=1"));
-    let id = HeaderValue::from_static("r-1");
+    request.headers_mut().insert("x-request-id", HeaderValue::from_static("r-1"));
+    let id = RequestId::kept(request.headers(), true).unwrap();
     let span = RequestSpan::begin(&request, true, &id, None);
     Arc::new(InHand::new(id, span, Peer::default(), HttpServer::default()))
 }

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use http::{HeaderValue, Method, Request, Version};
+use http::{Method, Request, Version};
 use tracing::callsite::{Callsite, Identifier};
 use tracing::field::{FieldSet, Value};
 use tracing::metadata::Kind;
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Level, Metadata, Span};
-use updraft_trace::{Hop, TraceContext};
+use updraft_trace::{Hop, RequestId, TraceContext};
 
 use super::layer::{Entry, Sampler, enter, recorded, unrecorded, with_random};
 use super::on_demand::OnDemand;
@@ -36,7 +36,7 @@ impl RequestSpan {
     pub(crate) fn begin<B>(
         request: &Request<B>,
         traced: bool,
-        id: &HeaderValue,
+        id: &RequestId,
         client: Option<IpAddr>,
     ) -> Self {
         let headers = request.headers();
@@ -77,7 +77,7 @@ impl RequestSpan {
         own
     }
 
-    fn begin_record<B>(&self, request: &Request<B>, id: &HeaderValue, client: Option<IpAddr>) {
+    fn begin_record<B>(&self, request: &Request<B>, id: &RequestId, client: Option<IpAddr>) {
         let Some(span) = self.span.get().filter(|_| self.is_recorded) else { return };
         let known = known(request.method());
         recorded(span, |record| {
@@ -85,7 +85,7 @@ impl RequestSpan {
             record.set("http.request.method", known.unwrap_or("_OTHER"));
             record.set("url.scheme", "http");
             record.set("network.protocol.version", version(request.version()));
-            record.set("request.id", id.to_str().unwrap_or_default().to_owned());
+            record.set("request.id", id.as_str().to_owned());
             if let Some(client) = client {
                 record.set("client.address", client.to_string());
             }
@@ -99,7 +99,7 @@ impl RequestSpan {
 
     /// Makes the span of a request that is not recorded. Where a subscriber is at work on an
     /// event, the macros find none.
-    pub(crate) fn make(&self, id: &HeaderValue, dispatch: &Dispatch) {
+    pub(crate) fn make(&self, id: &RequestId, dispatch: &Dispatch) {
         let Some(entry) = &self.entry else { return };
         let span = self.span.get_or_init(|| late(id, dispatch));
         enter(span, |_sampler| entry.clone());
@@ -181,14 +181,14 @@ impl RequestSpan {
     }
 }
 
-fn of_request(id: &HeaderValue) -> Span {
-    let id = id.to_str().unwrap_or_default();
+fn of_request(id: &RequestId) -> Span {
+    let id = id.as_str();
     tracing::info_span!(target: ENTRY, parent: None, "request", request_id = id)
 }
 
 /// What [`of_request`] makes, of a subscriber that is told.
-fn late(id: &HeaderValue, dispatch: &Dispatch) -> Span {
-    let id = id.to_str().unwrap_or_default();
+fn late(id: &RequestId, dispatch: &Dispatch) -> Span {
+    let id = id.as_str();
     let fields = LATE.fields();
     match fields.field("request_id") {
         Some(field) => {

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use prometheus_client::metrics::gauge::Gauge;
 use updraft_resilience::adaptive::{Adaptive, AdaptiveConfig, Sample};
 use updraft_resilience::bulkhead::{Bulkhead, BulkheadConfig, Full, Place, QueueOrder, Ticket};
-use updraft_resilience::{Clock, Invalid, Priority, Verdict};
+use updraft_resilience::{Clock, Instant, Invalid, Priority, Verdict};
 
 use super::metrics::Counted;
 use crate::config::Variable;
@@ -137,13 +137,12 @@ impl Admission {
         }
     }
 
-    /// Waits for a place, not for long.
+    /// Waits for a place from now on, not for long.
     ///
     /// # Errors
     ///
     /// The refusal, when there are too many.
-    pub(super) async fn enter(&self) -> Result<Entered<'_>, ProblemDetails> {
-        let now = self.clock.now();
+    pub(super) async fn enter(&self, now: Instant) -> Result<Entered<'_>, ProblemDetails> {
         let place = match self.places.enqueue(Priority::Normal, now, None) {
             Ok(ticket) => self.place(ticket).await,
             Err(full) => Err(full),

@@ -10,13 +10,13 @@ fn admission(max: u32) -> Admission {
 #[tokio::test(start_paused = true)]
 async fn one_waits_and_the_next_is_refused_at_once() {
     let admission = admission(2);
-    let first = admission.enter().await.unwrap();
-    let _second = admission.enter().await.unwrap();
-    let waiting = admission.enter();
+    let first = admission.enter(admission.clock.now()).await.unwrap();
+    let _second = admission.enter(admission.clock.now()).await.unwrap();
+    let waiting = admission.enter(admission.clock.now());
     tokio::pin!(waiting);
     assert!(futures_util::poll!(&mut waiting).is_pending());
     assert_eq!(admission.waiting.get(), 1);
-    let refused = admission.enter().await.unwrap_err();
+    let refused = admission.enter(admission.clock.now()).await.unwrap_err();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     first.done(StatusCode::OK);
     assert!(waiting.await.is_ok());
@@ -25,29 +25,29 @@ async fn one_waits_and_the_next_is_refused_at_once() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_is_refused_and_leaves_the_line() {
     let admission = admission(1);
-    let _first = admission.enter().await.unwrap();
-    assert!(admission.enter().await.is_err());
+    let _first = admission.enter(admission.clock.now()).await.unwrap();
+    assert!(admission.enter(admission.clock.now()).await.is_err());
     assert_eq!(admission.waiting.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_goes_away_gives_back_its_place_or_its_turn() {
     let admission = admission(1);
-    let first = admission.enter().await.unwrap();
+    let first = admission.enter(admission.clock.now()).await.unwrap();
     {
-        let mut gone = Box::pin(admission.enter());
+        let mut gone = Box::pin(admission.enter(admission.clock.now()));
         assert!(futures_util::poll!(&mut gone).is_pending());
     }
     assert_eq!(admission.waiting.get(), 0);
     drop(first);
     {
         // It was handed the place and went away before it saw it.
-        let held = admission.enter().await.unwrap();
-        let mut gone = Box::pin(admission.enter());
+        let held = admission.enter(admission.clock.now()).await.unwrap();
+        let mut gone = Box::pin(admission.enter(admission.clock.now()));
         assert!(futures_util::poll!(&mut gone).is_pending());
         drop(held);
     }
-    assert!(admission.enter().await.is_ok());
+    assert!(admission.enter(admission.clock.now()).await.is_ok());
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn an_adaptive_cap_follows_the_latency() {
     for _ in 0..100 {
         let mut entered = Vec::new();
         for _ in 0..admission.places.config().max {
-            entered.push(admission.enter().await.unwrap());
+            entered.push(admission.enter(admission.clock.now()).await.unwrap());
         }
         hand.advance(Duration::from_millis(50));
         for entered in entered {

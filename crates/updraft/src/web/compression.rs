@@ -77,21 +77,21 @@ fn takes_gzip(value: &str) -> bool {
 
 impl Packer {
     /// Packs the answer, if it is worth it. Says in any case that it depends on the caller.
-    pub(super) fn pack(&self, response: Response, welcome: bool) -> Response {
-        if !shrinks(&response) {
-            return response;
+    pub(super) fn pack(&self, response: &mut Response, welcome: bool) {
+        if !shrinks(response) {
+            return;
         }
-        let (mut parts, body) = response.into_parts();
-        let name = HeaderValue::from_name(header::ACCEPT_ENCODING);
-        parts.headers.append(header::VARY, name);
+        let headers = response.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
         let turn = if welcome { self.turn() } else { None };
-        let Some(turn) = turn else { return Response::from_parts(parts, body) };
-        parts.headers.insert(header::CONTENT_ENCODING, GZIP);
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.remove(header::ACCEPT_RANGES);
-        weaken(&mut parts.headers);
-        let body = Body::new(Packed {
-            inner: body,
+        let Some(turn) = turn else { return };
+        headers.insert(header::CONTENT_ENCODING, GZIP);
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::ACCEPT_RANGES);
+        weaken(headers);
+        let body = response.body_mut();
+        *body = Body::new(Packed {
+            inner: std::mem::take(body),
             encoder: GzEncoder::new(Vec::new(), Compression::fast()),
             waiting: Bytes::new(),
             held: false,
@@ -99,7 +99,6 @@ impl Packer {
             ended: false,
             _turn: turn,
         });
-        Response::from_parts(parts, body)
     }
 
     fn turn(&self) -> Option<Turn> {

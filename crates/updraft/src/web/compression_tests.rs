@@ -12,6 +12,15 @@ fn answer(kind: &'static str, length: usize) -> Response {
     ([(header::CONTENT_TYPE, kind)], "x".repeat(length)).into_response()
 }
 
+fn passed(response: Response, welcome: bool) -> Response {
+    by(&Packer::default(), response, welcome)
+}
+
+fn by(packer: &Packer, mut response: Response, welcome: bool) -> Response {
+    packer.pack(&mut response, welcome);
+    response
+}
+
 #[test]
 fn only_large_answers_of_kinds_that_shrink_are_packed() {
     let cases = [
@@ -25,11 +34,11 @@ fn only_large_answers_of_kinds_that_shrink_are_packed() {
         ("application/octet-stream", 4000, false),
     ];
     for (kind, length, packed) in cases {
-        let response = Packer::default().pack(answer(kind, length), true);
+        let response = passed(answer(kind, length), true);
         assert_eq!(response.headers().contains_key(header::CONTENT_ENCODING), packed, "{kind}");
         assert_eq!(response.headers().contains_key(header::VARY), packed, "{kind}");
     }
-    let unwelcome = Packer::default().pack(answer("text/plain", 4000), false);
+    let unwelcome = passed(answer("text/plain", 4000), false);
     assert!(!unwelcome.headers().contains_key(header::CONTENT_ENCODING));
     assert_eq!(unwelcome.headers()[header::VARY], "accept-encoding");
 }
@@ -43,7 +52,7 @@ fn what_was_already_decided_about_the_bytes_stays() {
     ] {
         let mut response = answer("text/plain", 4000);
         response.headers_mut().insert(name, HeaderValue::from_static(value));
-        let response = Packer::default().pack(response, true);
+        let response = passed(response, true);
         assert_ne!(response.headers().get(header::CONTENT_ENCODING), Some(&GZIP), "{value}");
     }
 }
@@ -75,7 +84,7 @@ async fn what_comes_out_is_what_went_in() {
     let text: String = (0..200_000).map(|number| format!("{{\"number\":{number}}},")).collect();
     let mut response = ([(header::CONTENT_TYPE, "text/plain")], text.clone()).into_response();
     response.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"tag\""));
-    let response = Packer::default().pack(response, true);
+    let response = passed(response, true);
     assert_eq!(response.headers()[header::ETAG], "W/\"tag\"");
     let packed = response.into_body().collect().await.unwrap().to_bytes();
     assert!(packed.len() < text.len() / 2);
@@ -89,7 +98,7 @@ async fn what_was_said_so_far_reaches_a_caller_that_waits() {
     let said = futures_util::stream::iter([Ok::<_, std::io::Error>("first")]);
     let stream = said.chain(futures_util::stream::pending());
     let response = ([(header::CONTENT_TYPE, "text/plain")], Body::from_stream(stream));
-    let response = Packer::default().pack(response.into_response(), true);
+    let response = passed(response.into_response(), true);
     let mut body = response.into_body();
     let mut decoder = flate2::write::GzDecoder::new(Vec::new());
     while decoder.get_ref() != b"first" {
@@ -102,10 +111,10 @@ async fn what_was_said_so_far_reaches_a_caller_that_waits() {
 #[test]
 fn never_more_are_packed_at_once_than_memory_allows() {
     let packer = Packer::default();
-    let answers: Vec<_> =
-        (0..AT_ONCE + 5).map(|_| packer.pack(answer("text/plain", 4000), true)).collect();
+    let large = || by(&packer, answer("text/plain", 4000), true);
+    let answers: Vec<_> = (0..AT_ONCE + 5).map(|_| large()).collect();
     let packed = |response: &&Response| response.headers().contains_key(header::CONTENT_ENCODING);
     assert_eq!(answers.iter().filter(packed).count(), AT_ONCE as usize);
     drop(answers);
-    assert!(packed(&&packer.pack(answer("text/plain", 4000), true)));
+    assert!(packed(&&large()));
 }

@@ -2,7 +2,6 @@
 
 mod watched;
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -100,6 +101,11 @@ impl Requests {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// A request of HTTP/1 is being answered, so that nothing is read.
+    fn is_answering(&self) -> bool {
+        0 < self.in_flight.load(Ordering::Relaxed) && !self.multiplexed.load(Ordering::Relaxed)
+    }
+
     fn bytes_came(&self) {
         if self.in_flight.load(Ordering::Relaxed) == 0 {
             self.header_open.store(true, Ordering::Relaxed);
@@ -151,7 +157,28 @@ impl Requests {
 }
 
 /// How all connections of a listener are spoken with.
-pub(super) fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
+#[derive(Debug)]
+pub(super) struct Protocol {
+    /// Where the stream tells when the other side has gone.
+    told: auto::Builder<TokioExecutor>,
+    /// Where that is found out by reading on while a request is answered, into a buffer that
+    /// is allocated for it.
+    read: auto::Builder<TokioExecutor>,
+}
+
+impl Protocol {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let (mut told, read) = (builder(limits), builder(limits));
+        told.http1().half_close(true);
+        Self { told, read }
+    }
+
+    fn of(&self, stream: &Stream) -> &auto::Builder<TokioExecutor> {
+        if stream.tells_its_end() { &self.told } else { &self.read }
+    }
+}
+
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The deadlines of HTTP/1 are `Requests`'s: without a timer for each request.
     builder
@@ -186,36 +213,38 @@ pub(super) async fn speak(stream: Stream, connected: Connected, app: Arc<App>, p
     let mut phase = app.phase.clone();
     let requests = Arc::new(Requests::new(Arc::clone(&app), connected, place));
     let limits = &app.settings.limits;
+    let protocol = app.protocol.of(&stream);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&requests), limits.write_time));
     let of_service = Arc::clone(&requests);
-    let service = service_fn(move |request| {
-        let requests = Arc::clone(&of_service);
-        async move { Ok::<_, Infallible>(respond::respond(requests, request).await) }
-    });
-    let connection = app.protocol.serve_connection_with_upgrades(io, service);
+    let service = service_fn(move |request| respond::respond(Arc::clone(&of_service), request));
+    let connection = protocol.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
     // These come after the connection, which may have used up the budget of the task.
     let too_slow = unconstrained(requests.header_too_slow(limits.header_time));
     tokio::pin!(too_slow);
 
+    // These wait for long, so they are polled when they are woken, and not with each request:
+    // all connections wait for the phase, behind one lock.
+    let mut over = FuturesUnordered::from_iter([async {
+        tokio::select! {
+            biased;
+            () = requests.idle(limits.idle_time) => Closed::Idle,
+            () = reached(&mut phase, Phase::Closing) => Closed::Drained,
+        }
+    }]);
+
     let open = &requests.place.open;
     // Errors here are the client's: it went away, or spoke no HTTP.
-    let closing = tokio::select! {
+    let reason = tokio::select! {
         biased;
         ended = &mut connection => {
             return open.ends(if ended.is_ok() { Closed::Ended } else { Closed::Broken });
         }
         () = &mut too_slow => return open.ends(Closed::SlowHeader),
-        () = unconstrained(requests.idle(limits.idle_time)) => {
-            open.ends(Closed::Idle);
-            false
-        }
-        () = unconstrained(reached(&mut phase, Phase::Closing)) => {
-            open.ends(Closed::Drained);
-            true
-        }
+        Some(reason) = unconstrained(over.next()) => reason,
     };
-    if closing && requests.started.load(Ordering::Relaxed) == 0 {
+    open.ends(reason);
+    if reason == Closed::Drained && requests.started.load(Ordering::Relaxed) == 0 {
         let first = tokio::time::timeout(FIRST_REQUEST_TIME, requests.first_started.notified());
         tokio::select! {
             // What has come is read before the time is looked at.

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{Request, StatusCode};
 use updraft_resilience::deadline::{self, Deadline};
 
-use crate::api::Answering;
+use crate::api::{Answering, Routes};
 use crate::in_hand::InHand;
 use crate::problem::ProblemDetails;
 
@@ -22,27 +23,43 @@ pub(super) struct Handling {
 }
 
 impl Handling {
-    /// Nothing runs before it is polled.
-    pub(super) fn new(work: Answering, hand: Arc<InHand>, deadline: Option<Deadline>) -> Self {
+    /// Gives the request to the routes.
+    pub(super) fn new(
+        routes: &Routes,
+        request: Request<Body>,
+        hand: Arc<InHand>,
+        deadline: Option<Deadline>,
+    ) -> Self {
+        let entered = hand.enter();
+        let work = behind_a_wall(|| routes.answer(request));
+        drop(entered);
+        let work = work.unwrap_or_else(|Panicked| Box::pin(async { failed() }));
         Self { work: Some(work), hand, deadline }
     }
 
-    /// A panic in a handler is that request's failure and nobody else's. The panic hook has
-    /// logged it, with the request in hand.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         let _hand = self.hand.enter();
         let _deadline = self.deadline.map(deadline::enter);
         let Some(work) = &mut self.work else { return Poll::Pending };
-        let poll = AssertUnwindSafe(|| work.as_mut().poll(context));
-        let polled = catch_unwind(poll).unwrap_or_else(|_panic| {
-            let problem = ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR);
-            Poll::Ready(problem.into_response())
-        });
+        let polled = behind_a_wall(|| work.as_mut().poll(context));
+        let polled = polled.unwrap_or_else(|Panicked| Poll::Ready(failed()));
         if polled.is_ready() {
             self.work = None;
         }
         polled
     }
+}
+
+/// A panic in a handler is that request's failure and nobody else's. The panic hook has logged
+/// it, with the request in hand.
+fn behind_a_wall<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_payload| Panicked)
+}
+
+struct Panicked;
+
+fn failed() -> Response {
+    ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR).into_response()
 }
 
 impl Drop for Handling {

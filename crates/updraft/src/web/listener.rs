@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use crate::config::Variable;
 use socket_file::SocketFile;
 pub(crate) use socket_file::SocketMode;
-pub(super) use stream::Stream;
+pub(super) use stream::{Ahead, Stream};
 
 /// Connections that the kernel may hold for us while we are busy.
 const BACKLOG: u32 = 1024;

@@ -1,6 +1,7 @@
 //! What every request goes through, around the service's own routes: health, request id,
 //! admission, deadline, body bounds, panics, problems, and the end of keep-alive in a drain.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -16,7 +17,6 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
-use updraft_resilience::Instant;
 use updraft_resilience::deadline::{Deadline, header as deadline_header};
 use updraft_trace::RequestId;
 
@@ -26,9 +26,8 @@ use super::metrics::{Rejected, StreamKind};
 use super::peer::{Connected, Peer};
 use super::present::Present;
 use super::received::{Fate, Packing, Received, too_large};
-use super::tracked::{PathKind, Tracked, TrackedBody};
+use super::tracked::{End, PathKind, Tracked, TrackedBody};
 use super::{App, Held, compression, security};
-use crate::api::Routes;
 use crate::drain::{Phase, reached};
 use crate::health::Probe;
 use crate::in_hand::InHand;
@@ -46,7 +45,7 @@ const BARE_TEXT_MOST: usize = 4096;
 
 /// The id of the request that is being handled, for calls that are made on its behalf.
 pub(crate) fn request_id() -> Option<(HeaderName, HeaderValue)> {
-    InHand::current(|hand| (REQUEST_ID, hand.id().clone()))
+    InHand::current(|hand| (REQUEST_ID, hand.id().value()))
 }
 
 /// What of a request is needed for its answer when the handler has taken it.
@@ -57,41 +56,44 @@ struct Asked {
     present: Present,
 }
 
+// A request is large, and the future of an `async fn` has place for two of each argument
+// (rust-lang/rust#62958): what takes one is no `async fn`.
+
 /// Answers one request.
-pub(super) async fn respond(
+#[expect(clippy::manual_async_fn, reason = "a request is large, see above")]
+pub(super) fn respond(
     requests: Arc<Requests>,
     request: Request<Incoming>,
-) -> Response<TrackedBody> {
-    let app = &*requests.app;
-    let version = request.version();
-    let asked = Asked::of(app, &requests.connected, &request);
-    let present = asked.present;
-    let id = id_of(present.id.then_some(request.headers()));
-    let mut span = RequestSpan::begin(&request, present.trace, &id, asked.client);
-    let health = health(app, &request);
-    if health.is_some() {
-        span.forget();
-    }
-    if requests.connected.tls {
-        span.secured();
-    }
-    let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
-    let hand = Arc::new(InHand::new(id, span, peer, app.http.clone()));
-    let tracked = Tracked::begin(Arc::clone(&requests), hand, &request);
+) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + Send {
+    async move {
+        let app = &*requests.app;
+        let version = request.version();
+        let asked = Asked::of(app, &requests.connected, &request);
+        let present = asked.present;
+        let id = id_of(present.id.then_some(request.headers()));
+        let mut span = RequestSpan::begin(&request, present.trace, &id, asked.client);
+        let health = health(app, &request);
+        if health.is_some() {
+            span.forget();
+        }
+        if requests.connected.tls {
+            span.secured();
+        }
+        let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
+        let hand = Arc::new(InHand::new(id, span, peer, app.http.clone()));
+        let tracked = Tracked::begin(requests, hand, &request);
 
-    if let Some(mut response) = health {
-        response.headers_mut().insert(REQUEST_ID, tracked.hand().id().clone());
-        return finish(app, version, response, tracked, PathKind::Health);
+        if let Some(response) = health {
+            return Ok(finish(version, response, tracked, PathKind::Health));
+        }
+        let (mut response, fate) = answer(&tracked, &asked, request).await;
+        if is_error(&response) {
+            response = mended(tracked.app(), response, fate).await;
+        }
+        complete(&tracked, &asked, &mut response);
+        let path = PathKind::of(tracked.hand());
+        Ok(finish(version, response, tracked, path))
     }
-    let (response, fate) = answer(&requests, &asked, &tracked, request).await;
-    let mut response = match is_error(&response) {
-        true => mended(app, response, fate).await,
-        false => response,
-    };
-    response.headers_mut().insert(REQUEST_ID, tracked.hand().id().clone());
-    let path = PathKind::of(tracked.hand());
-    let response = finished(app, &requests.connected, &asked, response);
-    finish(app, version, response, tracked, path)
 }
 
 impl Asked {
@@ -112,13 +114,13 @@ impl Asked {
 }
 
 /// The caller's id when it is a sound one, else a new one.
-fn id_of(headers: Option<&HeaderMap>) -> HeaderValue {
+fn id_of(headers: Option<&HeaderMap>) -> RequestId {
     let made = || {
         let now = jiff::Timestamp::now().as_millisecond();
         trace::with_random(|random| RequestId::new(u64::try_from(now).unwrap_or_default(), random))
     };
     let kept = headers.and_then(|headers| RequestId::kept(headers, true));
-    kept.unwrap_or_else(made).into_value()
+    kept.unwrap_or_else(made)
 }
 
 /// Health is answered before anything else, so that it never waits behind the requests of
@@ -132,43 +134,60 @@ fn health(app: &App, request: &Request<Incoming>) -> Option<Response> {
 }
 
 /// The answer of the routes, or why they were not asked; and how the body failed.
-async fn answer(
-    requests: &Arc<Requests>,
-    asked: &Asked,
+#[expect(clippy::manual_async_fn, reason = "a request is large, see above")]
+fn answer(
     tracked: &Tracked,
+    asked: &Asked,
     request: Request<Incoming>,
-) -> (Response, Option<Fate>) {
-    let app = &*requests.app;
-    if let Some(refusal) = refused(app, asked, &request) {
-        return (refusal, None);
+) -> impl Future<Output = (Response, Option<Fate>)> + Send {
+    async move {
+        let (app, connected) = (tracked.app(), tracked.connected());
+        if let Some(refusal) = refused(app, asked, &request) {
+            return (refusal, None);
+        }
+        let Some(routes) = app.routes.get() else {
+            return (no_routes(*app.phase.borrow()), None);
+        };
+        let entered = match app.admission.enter(tracked.began()).await {
+            Ok(entered) => entered,
+            Err(problem) => return (app.refuse(Rejected::Overload, problem), None),
+        };
+        let (mut parts, body) = request.into_parts();
+        let (body, fate) = match bounded(app, &mut parts.headers, body) {
+            Ok(bounded) => bounded,
+            Err(refusal) => return (*refusal, None),
+        };
+        let callers = if asked.present.time { callers_time(&parts.headers) } else { None };
+        let ours = app.settings.limits.request_time;
+        let time = ours.into_iter().chain(callers).min();
+
+        let mut request = Request::from_parts(parts, body);
+        if fate.is_some() {
+            // The limit is on the body itself, for every way of reading it.
+            DefaultBodyLimit::disable().apply(&mut request);
+        }
+        if request.method() == Method::CONNECT || asked.present.upgrade {
+            request.extensions_mut().insert(Held(Arc::clone(tracked.requests())));
+        }
+        // Who has proven something goes with the request wherever it goes; all others are looked
+        // up.
+        if connected.identity.is_some() {
+            request.extensions_mut().insert(tracked.hand().peer().clone());
+        }
+        #[cfg(feature = "testing")]
+        if let Some(caller) = &connected.caller {
+            request.extensions_mut().insert(caller.clone());
+        }
+        // The wait for a place is a part of it.
+        let deadline = time.map(|time| Deadline::after(tracked.began(), time));
+        let handling = Handling::new(routes, request, Arc::clone(tracked.hand()), deadline);
+        let left = |time: Duration| time.saturating_sub(tracked.took());
+        let response = in_time(handling, || time.map(left)).await;
+        let response =
+            response.unwrap_or_else(|| app.refuse(Rejected::Deadline, late(ours, callers)));
+        entered.done(response.status());
+        (response, fate)
     }
-    let Some(routes) = app.routes.get() else {
-        return (no_routes(*app.phase.borrow()), None);
-    };
-    let came = app.clock.now();
-    let entered = match app.admission.enter().await {
-        Ok(entered) => entered,
-        Err(problem) => return (app.refuse(Rejected::Overload, problem), None),
-    };
-    let (mut request, fate) = match received(app, request) {
-        Ok(received) => received,
-        Err(refusal) => return (*refusal, None),
-    };
-    if request.method() == Method::CONNECT || asked.present.upgrade {
-        request.extensions_mut().insert(Held(Arc::clone(requests)));
-    }
-    // Who has proven something goes with the request wherever it goes; all others are looked up.
-    if requests.connected.identity.is_some() {
-        request.extensions_mut().insert(tracked.hand().peer().clone());
-    }
-    #[cfg(feature = "testing")]
-    if let Some(caller) = &requests.connected.caller {
-        request.extensions_mut().insert(caller.clone());
-    }
-    let callers = if asked.present.time { callers_time(request.headers()) } else { None };
-    let response = in_time(app, routes, (tracked, came, callers), request).await;
-    entered.done(response.status());
-    (response, fate)
 }
 
 /// Why it is refused by the header alone, if it is; the cheapest question first.
@@ -200,20 +219,21 @@ fn no_routes(phase: Phase) -> Response {
     }
 }
 
-/// The request with a body that is bounded. Most have none, which costs nothing.
-fn received(
+/// The body of a request, with its bounds. Most have none, which costs nothing.
+fn bounded(
     app: &App,
-    mut request: Request<Incoming>,
-) -> Result<(Request<Body>, Option<Fate>), Box<Response>> {
-    if request.body().is_end_stream() {
-        return Ok((request.map(|_empty| Body::empty()), None));
+    headers: &mut HeaderMap,
+    body: Incoming,
+) -> Result<(Body, Option<Fate>), Box<Response>> {
+    if body.is_end_stream() {
+        return Ok((Body::empty(), None));
     }
     let limits = &app.settings.limits;
     let most = limits.body_bytes.get();
-    if u64::from(most) < request.body().size_hint().lower() {
+    if u64::from(most) < body.size_hint().lower() {
         return Err(app.refuse(Rejected::BodySize, too_large(most)).into());
     }
-    let packing = match request.headers().get(header::CONTENT_ENCODING) {
+    let packing = match headers.get(header::CONTENT_ENCODING) {
         None => Packing::Plain,
         Some(coding) if is_any(coding, &["identity"]) => Packing::Plain,
         Some(coding) if is_any(coding, &["gzip", "x-gzip"]) => Packing::Gzip,
@@ -226,16 +246,13 @@ fn received(
             return Err(response.into());
         }
     };
-    // The limit is on the body itself, for every way of reading it.
-    DefaultBodyLimit::disable().apply(&mut request);
-    let (mut parts, body) = request.into_parts();
     if packing == Packing::Gzip {
-        parts.headers.remove(header::CONTENT_ENCODING);
-        parts.headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::CONTENT_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
     }
     let body = Received::new(body, packing, most, limits.body_time);
     let fate = body.fate();
-    Ok((Request::from_parts(parts, Body::new(body)), Some(fate)))
+    Ok((Body::new(body), Some(fate)))
 }
 
 /// Whether it is one of these codings, whose case does not count (RFC 9110, section 8.4.1).
@@ -245,43 +262,33 @@ fn is_any(coding: &HeaderValue, names: &[&str]) -> bool {
 
 /// The answer of the routes, within the time of the request: `REQUEST_TIMEOUT`, or less when
 /// the caller has less. Whatever is called meanwhile has no more time either.
-async fn in_time(
-    app: &App,
-    routes: &Routes,
-    (tracked, came, callers): (&Tracked, Instant, Option<Duration>),
-    request: Request<Body>,
-) -> Response {
-    let ours = app.settings.limits.request_time;
-    let time = ours.into_iter().chain(callers).min();
-    // The wait for a place is a part of it.
-    let left = |time: Duration| time.saturating_sub(tracked.began().elapsed());
-    let deadline = time.map(|time| Deadline::after(came, time));
-    let mut handling = Handling::new(routes.answer(request), Arc::clone(tracked.hand()), deadline);
+async fn in_time(mut handling: Handling, left: impl Fn() -> Option<Duration>) -> Option<Response> {
     let mut over: Option<Pin<Box<Sleep>>> = None;
-    let answered = poll_fn(|context| {
+    poll_fn(|context| {
         if let Poll::Ready(response) = handling.poll(context) {
             return Poll::Ready(Some(response));
         }
-        let Some(time) = time else { return Poll::Pending };
         // Most requests are answered before there is need of a timer.
-        let over = over.get_or_insert_with(|| Box::pin(tokio::time::sleep(left(time))));
+        if over.is_none() {
+            over = left().map(|left| Box::pin(tokio::time::sleep(left)));
+        }
+        let Some(over) = &mut over else { return Poll::Pending };
         // A handler that uses up the budget of its task must not hide that its time is over.
         let over = std::pin::pin!(unconstrained(over.as_mut()));
         over.poll(context).map(|()| None)
-    });
-    if let Some(response) = answered.await {
-        return response;
-    }
-    drop(handling);
-    let of_caller = ours.is_none_or(|ours| callers.is_some_and(|callers| callers < ours));
-    let problem = match of_caller {
+    })
+    .await
+}
+
+/// There was no answer in this time, or in that of the caller.
+fn late(ours: Option<Duration>, callers: Option<Duration>) -> ProblemDetails {
+    match ours.is_none_or(|ours| callers.is_some_and(|callers| callers < ours)) {
         true => ProblemDetails::new(StatusCode::GATEWAY_TIMEOUT)
             .detail("there was no answer within the time of the caller"),
         false => ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
             .detail("there was no answer in time")
             .retry_after(1),
-    };
-    app.refuse(Rejected::Deadline, problem)
+    }
 }
 
 /// The time that the caller has left, by the headers of gRPC and of Envoy.
@@ -344,27 +351,30 @@ pub(crate) async fn explained(response: Response) -> Response {
 }
 
 /// What every answer of the service gets beside what its handler said.
-fn finished(app: &App, connected: &Connected, asked: &Asked, mut response: Response) -> Response {
+fn complete(tracked: &Tracked, asked: &Asked, response: &mut Response) {
+    let app = tracked.app();
     let settings = &app.settings;
     let headers = response.headers_mut();
     if let Some(cors) = &settings.cors {
         cors.tell(asked.origin.as_ref(), headers);
     }
     if settings.security_headers {
-        security::harden(headers, connected.tls);
+        security::harden(headers, tracked.connected().tls);
     }
     app.admission.tell(asked.client, headers);
-    if settings.compression { app.packer.pack(response, asked.gzip) } else { response }
+    if settings.compression {
+        app.packer.pack(response, asked.gzip);
+    }
 }
 
 /// Gives the answer away, with what goes on until its last byte.
 fn finish(
-    app: &App,
     version: Version,
     mut response: Response,
-    mut tracked: Box<Tracked>,
+    mut tracked: Tracked,
     path: PathKind,
 ) -> Response<TrackedBody> {
+    let app = tracked.app();
     let headers = response.headers_mut();
     if version < Version::HTTP_2 {
         if Phase::Draining <= *app.phase.borrow() {
@@ -375,13 +385,10 @@ fn finish(
         // It has no meaning there (RFC 9113, section 8.2.2).
         headers.remove(header::CONNECTION);
     }
-    let events = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let stream = events.then(|| app.metrics.stream(StreamKind::Sse));
-    let end = stream.map(|counted| {
-        let mut phase = app.phase.clone();
-        let end: super::tracked::End = Box::pin(async move {
+    headers.insert(REQUEST_ID, tracked.hand().id().value());
+    let end = is_events(&response).then(|| {
+        let (mut phase, counted) = (app.phase.clone(), app.metrics.stream(StreamKind::Sse));
+        let end: End = Box::pin(async move {
             reached(&mut phase, Phase::Closing).await;
             drop(counted);
         });
@@ -389,6 +396,13 @@ fn finish(
     });
     tracked.answered(response.status().as_u16(), path);
     response.map(|body| TrackedBody { body, end, tracked })
+}
+
+/// Whether it is a stream of events, which does not end by itself: its length is not known.
+fn is_events(response: &Response) -> bool {
+    let kind = || response.headers().get(header::CONTENT_TYPE);
+    response.body().size_hint().exact().is_none()
+        && kind().is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 impl App {

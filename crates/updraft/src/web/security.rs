@@ -1,7 +1,7 @@
 //! Headers that keep browsers from doing harm with an answer (OWASP REST Security Cheat
 //! Sheet). What a handler has set itself stays.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
@@ -16,31 +16,15 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static("frame-ancestors 'none
 /// A year, for this host alone.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The last one is for TLS alone.
-const NAMES: [HeaderName; 4] = [
-    header::X_CONTENT_TYPE_OPTIONS,
-    header::CONTENT_SECURITY_POLICY,
-    header::REFERRER_POLICY,
-    header::STRICT_TRANSPORT_SECURITY,
-];
-
 pub(super) fn harden(headers: &mut HeaderMap, tls: bool) {
-    let mut page = false;
-    let mut missing = [true; 4];
-    // Answers have few headers: one look at all is cheaper than a search for each of these.
-    for (name, value) in headers.iter() {
-        page |= *name == header::CONTENT_TYPE && value.as_bytes().starts_with(b"text/html");
-        for (missing, wanted) in missing.iter_mut().zip(&NAMES) {
-            *missing &= name != wanted;
-        }
-    }
+    let kind = headers.get(header::CONTENT_TYPE);
+    let page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let policy = if page { PAGE_POLICY } else { CONTENT_POLICY };
-    let values = [NOSNIFF, policy, NO_REFERRER, HSTS];
-    let wanted = if tls { NAMES.len() } else { NAMES.len() - 1 };
-    for ((name, value), missing) in NAMES.into_iter().zip(values).zip(missing).take(wanted) {
-        if missing {
-            headers.insert(name, value);
-        }
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+    headers.entry(header::REFERRER_POLICY).or_insert(NO_REFERRER);
+    if tls {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
     }
 }
 

@@ -5,17 +5,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use updraft_resilience::Instant;
 
+use super::App;
 use super::connection::Requests;
+use super::peer::Connected;
 use crate::in_hand::InHand;
-use crate::log::{AnsweredRequest, REQUESTS};
-use crate::metrics::{self, Exemplar, HttpServer, Route, Sizes};
+use crate::log::{AnsweredRequest, REQUESTS, RequestKind};
+use crate::metrics::{self, Exemplar, HttpServer, RequestSeries, Route, Sizes};
 use crate::trace::OnDemand;
 
 /// When an answer that does not end by itself must end.
@@ -58,22 +61,35 @@ impl Tracked {
         requests: Arc<Requests>,
         hand: Arc<InHand>,
         request: &Request<Incoming>,
-    ) -> Box<Self> {
+    ) -> Self {
         requests.app.in_flight.0.fetch_add(1, Ordering::Relaxed);
         requests.start(request.version());
         let measured = metrics::Method::of(request.method());
         requests.app.http.begin(measured);
-        Box::new(Self {
+        Self {
+            began: requests.app.clock.now(),
             requests,
             hand,
-            began: Instant::now(),
             method: request.method().clone(),
             measured,
             request_bytes: request.body().size_hint().exact(),
             path: PathKind::Unmatched,
             status: None,
             bytes: 0,
-        })
+        }
+    }
+
+    pub(super) fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+
+    pub(super) fn app(&self) -> &App {
+        &self.requests.app
+    }
+
+    /// Who is at the other end.
+    pub(super) fn connected(&self) -> &Connected {
+        &self.requests.connected
     }
 
     /// The request, for what is done for it.
@@ -84,6 +100,11 @@ impl Tracked {
     /// When its header was complete.
     pub(super) fn began(&self) -> Instant {
         self.began
+    }
+
+    /// For how long it has been going on since.
+    pub(super) fn took(&self) -> Duration {
+        self.requests.app.clock.now().saturating_duration_since(self.began)
     }
 
     pub(super) fn answered(&mut self, status: u16, path: PathKind) {
@@ -101,21 +122,11 @@ impl Tracked {
     }
 
     /// Says that it has ended in the log: by the short way, or as an event.
-    fn log(&self, took: Duration) {
-        let http = &self.requests.app.http;
-        let span = self.hand.span();
-        if let (Some(status), Some(trace), Some(route)) =
-            (self.status, span.context(), self.route(http))
-        {
-            let request = AnsweredRequest {
-                method: &self.method,
-                route: route.json(),
-                status,
-                took,
-                bytes: self.bytes,
-                id: self.hand.id(),
-                trace,
-            };
+    fn log(&self, took: Duration, kind: Option<&RequestKind>) {
+        let trace = self.hand.span().context();
+        if let (Some(_), Some(trace), Some(kind)) = (self.status, trace, kind) {
+            let (id, bytes) = (self.hand.id(), self.bytes);
+            let request = AnsweredRequest { kind, took, bytes, id, trace };
             let written = OnDemand::current(|ours| ours.access().map(|log| log.write(&request)));
             if written.is_some() {
                 return;
@@ -124,7 +135,7 @@ impl Tracked {
         let _inside = self.hand.enter();
         let duration_ms = took.as_micros() as f64 / 1000.0;
         let (method, status, bytes) = (self.method.as_str(), self.status, self.bytes);
-        match self.route(http) {
+        match self.route(&self.requests.app.http) {
             _ if status.is_none() => {
                 tracing::info!(target: REQUESTS, method, duration_ms, "the client went away before the answer");
             }
@@ -141,25 +152,26 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         self.requests.app.in_flight.0.fetch_sub(1, Ordering::Relaxed);
         self.requests.end();
-        let took = self.began.elapsed();
+        let took = self.took();
         if self.status.is_none() {
             self.path = PathKind::of(&self.hand);
         }
         let http = &self.requests.app.http;
         http.end(self.measured);
-        if let Some(route) = self.route(http) {
-            // As nginx has it: the client went away before there was an answer.
-            let status = self.status.unwrap_or(499);
+        // As nginx has it: the client went away before there was an answer.
+        let status = self.status.unwrap_or(499);
+        let series = self.route(http).map(|route| http.series(route, self.measured, status));
+        if let Some(series) = series {
             let sizes = Sizes { request: self.request_bytes, response: self.bytes };
             let exemplar = self.hand.span().sampled_caller().map(Exemplar::of_sampled);
-            http.record((route, self.measured, status), took, sizes, exemplar);
+            series.record(took, sizes, exemplar);
         }
         let route = match &self.path {
             PathKind::Route(route) => Some(route.template()),
             _ => None,
         };
         self.hand.span().ended(&self.method, route, self.status);
-        self.log(took);
+        self.log(took, series.and_then(RequestSeries::kind));
     }
 }
 
@@ -168,7 +180,7 @@ pub(super) struct TrackedBody {
     pub(super) body: Body,
     /// For streams: when they end though they could go on.
     pub(super) end: Option<End>,
-    pub(super) tracked: Box<Tracked>,
+    pub(super) tracked: Tracked,
 }
 
 impl std::fmt::Debug for TrackedBody {

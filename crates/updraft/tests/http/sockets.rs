@@ -1,6 +1,6 @@
 //! Other places to listen on than a port: a Unix socket, and a socket of a supervisor.
 
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{PATIENCE, Process, command, wait_until};
-use crate::wire::{Wire, ask};
+use crate::wire::{Wire, ask, tcp};
 
 fn unix(path: &std::path::Path) -> std::io::Result<Wire<UnixStream>> {
     let stream = UnixStream::connect(path)?;
@@ -40,6 +40,34 @@ fn a_unix_socket_is_served_replaced_when_dead_and_removed_at_the_end() {
     process.signal(Signal::TERM);
     assert_eq!(process.end().0.code(), Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn who_goes_away_while_a_handler_works_is_noticed_at_both_kinds_of_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let listen = format!("unix:{}", path.display());
+    let asked = "GET /until-stop HTTP/1.1\r\nhost: test\r\n\r\n";
+    let debug = ("LOG_LEVEL", "debug");
+
+    let mut process = Process::start("web", &[("LISTEN", &listen), debug]);
+    process.wait_for("ready");
+    let mut connection = unix(&path).unwrap();
+    connection.send(asked).unwrap();
+    process.wait_for("waiting for the stop");
+    drop(connection);
+    process.wait_for("the client went away");
+
+    let (mut process, address) = Process::web(&[debug]);
+    let mut connection = tcp(&address);
+    connection.send(asked).unwrap();
+    process.wait_for("waiting for the stop");
+    // It may have more to say, and then goes too.
+    connection.send(asked).unwrap();
+    connection.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    process.signal(Signal::TERM);
+    assert_eq!(connection.answer().unwrap().text(), "asked");
+    assert_eq!(process.end().0.code(), Some(0));
 }
 
 /// Starts the specimen as systemd does: with the socket as file descriptor 3.

@@ -1,5 +1,6 @@
 //! TLS and mutual TLS with certificates that are right, wrong, old and new.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -109,6 +110,20 @@ fn process(folder: &Path, leaf: &Leaf, more: &[(&str, &str)]) -> (Process, Strin
     let mut variables = vec![("TLS_CERT_FILE", cert.as_str()), ("TLS_KEY_FILE", key.as_str())];
     variables.extend_from_slice(more);
     Process::web(&variables)
+}
+
+#[test]
+fn who_goes_away_while_a_handler_works_is_noticed() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let leaf = authority.leaf("localhost", |_| {});
+    let (mut process, address) = process(folder.path(), &leaf, &[("LOG_LEVEL", "debug")]);
+    let mut connection = ClientOf::new(&authority).open(&address);
+    connection.send("GET /until-stop HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    process.wait_for("waiting for the stop");
+    let tls = connection.0.get_mut();
+    tls.conn.send_close_notify();
+    tls.flush().unwrap();
+    process.wait_for("the client went away");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A stream that tells when bytes have come, and that fails when the other side takes none
-//! of an answer for too long.
+//! of an answer for too long, or goes away before it.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Requests;
-use crate::web::listener::Stream;
+use crate::web::listener::{Ahead, Stream};
+
+/// An answer in several pieces (its header, its body) that is not longer is copied and sent as
+/// one: the kernel takes one buffer for less than it takes several.
+const GATHERED_MOST: usize = 4096;
+
+thread_local! {
+    static GATHERED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -20,11 +29,13 @@ pub(super) struct Watched {
     write_time: Duration,
     /// Running while the other side takes nothing. Most answers never need it.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// There are bytes that nobody has read yet, so the end is not near.
+    unread: bool,
 }
 
 impl Watched {
     pub(super) fn new(stream: Stream, requests: Arc<Requests>, write_time: Duration) -> Self {
-        Self { stream, requests, write_time, stalled: None }
+        Self { stream, requests, write_time, stalled: None, unread: false }
     }
 
     /// What became of a write, or its failure when nothing became of it for too long.
@@ -37,6 +48,18 @@ impl Watched {
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         stalled.as_mut().poll(context).map(|()| Err(ErrorKind::TimedOut.into()))
     }
+
+    /// Whether the other side has gone while its request is answered, of which hyper learns
+    /// nothing where it does not read meanwhile ([`super::Protocol`]). This task is woken when
+    /// it goes.
+    fn is_deserted(&mut self, context: &mut Context<'_>) -> bool {
+        if self.unread || !self.requests.is_answering() {
+            return false;
+        }
+        let ahead = self.stream.poll_ahead(context);
+        self.unread = ahead == Poll::Ready(Ahead::Bytes);
+        ahead == Poll::Ready(Ahead::End)
+    }
 }
 
 impl AsyncRead for Watched {
@@ -48,6 +71,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if before < buffer.filled().len() {
+            self.unread = false;
             self.requests.bytes_came();
         }
         polled
@@ -69,8 +93,17 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.judge(context, polled)
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        if GATHERED_MOST < length {
+            let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+            return self.judge(context, polled);
+        }
+        let mut gathered = GATHERED.take();
+        gathered.clear();
+        slices.iter().for_each(|slice| gathered.extend_from_slice(slice));
+        let polled = self.poll_write(context, &gathered);
+        GATHERED.set(gathered);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -79,7 +112,12 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.judge(context, polled)
+        let judged = self.judge(context, polled);
+        // hyper flushes whenever there is nothing else to do, so also while a handler is at work.
+        if matches!(judged, Poll::Ready(Ok(()))) && self.is_deserted(context) {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
+        judged
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

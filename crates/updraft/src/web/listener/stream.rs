@@ -21,6 +21,14 @@ pub(in crate::web) enum Stream {
     Tls(Box<tokio_rustls::server::TlsStream<Stream>>),
 }
 
+/// What is to be read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::web) enum Ahead {
+    Bytes,
+    /// The other side has closed the connection, or it is broken.
+    End,
+}
+
 macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream {
@@ -32,6 +40,24 @@ macro_rules! each {
             Stream::Tls($inner) => $call,
         }
     };
+}
+
+impl Stream {
+    /// Whether [`poll_ahead`](Self::poll_ahead) ever says anything: TLS ends by a record of its
+    /// own, and the others cannot be looked at without taking what is there.
+    pub(in crate::web) fn tells_its_end(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// A look at what is to be read, which stays there.
+    pub(in crate::web) fn poll_ahead(&self, context: &mut Context<'_>) -> Poll<Ahead> {
+        let Self::Tcp(stream) = self else { return Poll::Pending };
+        let mut byte = [0];
+        stream.poll_peek(context, &mut ReadBuf::new(&mut byte)).map(|peeked| match peeked {
+            Ok(1..) => Ahead::Bytes,
+            Ok(0) | Err(_) => Ahead::End,
+        })
+    }
 }
 
 impl AsyncRead for Stream {
