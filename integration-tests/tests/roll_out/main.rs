@@ -8,6 +8,8 @@ mod load;
 mod setup;
 
 use std::env;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -56,6 +58,31 @@ fn no_request_fails_while_everything_is_replaced() -> Result<()> {
     ensure!(!log.contains("lost"), "a request was lost on the edge:\n{log}");
     system.ok(&["down"])?;
     system.expect_nothing(&[], SOON)
+}
+
+/// By the name that supervisors lock a port with, whoever asks first.
+fn is_reserved(port: u16) -> Result<bool> {
+    let name = SocketAddr::from_abstract_name(format!("updraft-port-{port}"))?;
+    Ok(UnixListener::bind_addr(&name).is_err())
+}
+
+#[test]
+fn the_port_of_a_slot_that_is_free_is_given_to_no_other_system() -> Result<()> {
+    let (system, _url) = Manifest::default().up()?;
+    let ports =
+        || -> Result<Vec<u16>> { Ok(system.ps()?.iter().filter_map(|row| row.port).collect()) };
+    let first = ports()?;
+    system.ok(&["restart", "back"])?;
+    let second = ports()?;
+    for port in first.iter().chain(&second) {
+        ensure!(is_reserved(*port)?, "{port} of {first:?} and {second:?}");
+    }
+    system.ok(&["down"])?;
+    system.expect_nothing(&[], SOON)?;
+    for port in first.iter().chain(&second) {
+        ensure!(!is_reserved(*port)?, "{port} is not given back");
+    }
+    Ok(())
 }
 
 #[test]

@@ -243,8 +243,8 @@ impl Run {
     fn forget(&self, sources: &[LogSource]) {
         self.forget_rows(sources);
         let mut held = self.held();
-        for source in sources {
-            held.reservations.remove(&source.to_string());
+        for slot in sources.iter().flat_map(|source| [source.clone(), source.beside()]) {
+            held.reservations.remove(&slot.to_string());
         }
     }
 

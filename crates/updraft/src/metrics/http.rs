@@ -12,7 +12,7 @@ use super::histogram::{BYTES, SECONDS};
 use super::{Buckets, Exemplar, Exposed, Kind, Text, labels};
 use crate::log::RequestKind;
 
-/// RequestSeries of requests at most; what comes after them is counted in one more, which says so.
+/// Series of requests at most; what comes after them is counted in one more, which says so.
 const SERIES_MOST: usize = 2000;
 
 /// Different statuses of one method of one route at most, …

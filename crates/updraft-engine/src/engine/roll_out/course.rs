@@ -466,11 +466,14 @@ impl<'a> Course<'a> {
 }
 
 impl Run {
-    /// Gives back the ports of what is not there any more.
+    /// Gives back the ports of what is not there any more. A copy keeps those of both its slots:
+    /// another system that is given the one that is free would stand in the way of the next
+    /// roll-out.
     pub(super) fn release_ports(&self) {
         let owners: BTreeSet<String> = wire::owners(&self.target().system).into_iter().collect();
         let mut held = self.held();
-        let replicas: BTreeSet<String> = held.replicas.keys().map(ToString::to_string).collect();
+        let slots = held.replicas.keys().flat_map(|it| [it.to_string(), it.beside().to_string()]);
+        let replicas: BTreeSet<String> = slots.collect();
         let resources: BTreeSet<String> = held.resources.keys().map(ToString::to_string).collect();
         held.reservations.retain(|owner, _| {
             owners.contains(owner) || replicas.contains(owner) || resources.contains(owner)
