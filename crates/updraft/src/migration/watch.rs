@@ -46,10 +46,11 @@ impl SchemaWatch {
         migrations: &'static [Migration],
     ) -> Self {
         let first = sql.schema_state(migrations).await;
-        tell(&first);
         let (sender, state) = watch::channel(Seen::from(&first));
         let current = context.condition("schema");
         decide(&current, &Seen::from(&first));
+        // What is said holds already: who reads it may ask at once.
+        tell(&first);
         if first.is_usable() {
             return Self { state };
         }
@@ -62,6 +63,8 @@ impl SchemaWatch {
                     () = tokio::time::sleep(PAUSE.mul_f64(0.75 + fastrand::f64() / 2.0)) => {}
                 }
                 let state = sql.schema_state(migrations).await;
+                decide(&current, &Seen::from(&state));
+                sender.send_replace(Seen::from(&state));
                 // Once, not each second.
                 if !behind && matches!(state, SchemaState::Behind { .. }) {
                     tell(&state);
@@ -70,8 +73,6 @@ impl SchemaWatch {
                 if state.is_usable() {
                     tracing::info!("the schema is what this release needs");
                 }
-                decide(&current, &Seen::from(&state));
-                sender.send_replace(Seen::from(&state));
             }
             stop.requested().await;
             drop(sender);

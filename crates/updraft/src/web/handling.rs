@@ -30,7 +30,7 @@ impl Handling {
         hand: Arc<InHand>,
         deadline: Option<Deadline>,
     ) -> Self {
-        let entered = hand.enter();
+        let entered = (hand.enter(), deadline.map(deadline::enter));
         let work = behind_a_wall(|| routes.answer(request));
         drop(entered);
         let work = work.unwrap_or_else(|Panicked| Box::pin(async { failed() }));

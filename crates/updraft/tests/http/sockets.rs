@@ -42,31 +42,55 @@ fn a_unix_socket_is_served_replaced_when_dead_and_removed_at_the_end() {
     assert!(!path.exists());
 }
 
+const UNTIL_STOP: &str = "GET /until-stop HTTP/1.1\r\nhost: test\r\n\r\n";
+
 #[test]
-fn who_goes_away_while_a_handler_works_is_noticed_at_both_kinds_of_socket() {
+fn who_goes_away_from_a_unix_socket_while_a_handler_works_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web.sock");
     let listen = format!("unix:{}", path.display());
-    let asked = "GET /until-stop HTTP/1.1\r\nhost: test\r\n\r\n";
-    let debug = ("LOG_LEVEL", "debug");
-
-    let mut process = Process::start("web", &[("LISTEN", &listen), debug]);
+    let variables = [("LISTEN", listen.as_str()), ("LOG_LEVEL", "debug")];
+    let mut process = Process::start("web", &variables);
     process.wait_for("ready");
     let mut connection = unix(&path).unwrap();
-    connection.send(asked).unwrap();
+    connection.send(UNTIL_STOP).unwrap();
     process.wait_for("waiting for the stop");
     drop(connection);
     process.wait_for("the client went away");
+}
 
-    let (mut process, address) = Process::web(&[debug]);
+#[test]
+fn who_has_sent_more_and_then_no_more_is_still_there_and_is_answered() {
+    let (mut process, address) = Process::web(&[("LOG_LEVEL", "debug")]);
     let mut connection = tcp(&address);
-    connection.send(asked).unwrap();
+    connection.send(UNTIL_STOP).unwrap();
     process.wait_for("waiting for the stop");
-    // It may have more to say, and then goes too.
-    connection.send(asked).unwrap();
+    connection.send(UNTIL_STOP).unwrap();
     connection.0.get_ref().shutdown(Shutdown::Write).unwrap();
     process.signal(Signal::TERM);
     assert_eq!(connection.answer().unwrap().text(), "asked");
+    assert_eq!(process.end().0.code(), Some(0));
+}
+
+#[test]
+fn who_leaves_a_stream_in_which_nothing_happens_is_noticed() {
+    let variables = [("PORT", "0"), ("ADMIN_PORT", "0"), ("DRAIN_DELAY", "0s")];
+    let mut process = Process::start("web", &variables);
+    let admin = process.wait_for("admin listening")["address"].as_str().unwrap().to_owned();
+    let address = process.wait_for("listening")["address"].as_str().unwrap().to_owned();
+    process.wait_for("ready");
+    let shows = |sample: &str| ask(&admin, "/metrics", &[]).text().lines().any(|is| is == sample);
+    let mut events = tcp(&address);
+    events.send("GET /events HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    events.head().unwrap();
+    events.chunk().unwrap();
+    assert!(shows("http_server_active_requests{http_request_method=\"GET\"} 1"));
+    drop(events);
+    wait_until("nothing is answered any more", || {
+        shows("http_server_active_requests{http_request_method=\"GET\"} 0")
+            && shows("updraft_http_connections_open 0")
+    });
+    process.signal(Signal::TERM);
     assert_eq!(process.end().0.code(), Some(0));
 }
 

@@ -1,10 +1,8 @@
 //! The end of a process: nothing in hand is lost, and nothing can hold the exit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Connection, Process, get, wait_until};
+use crate::support::{Connection, Process, get};
 use rustix::process::Signal;
 
 #[test]
@@ -96,51 +94,6 @@ fn the_budget_is_kept_and_what_was_cut_is_said() {
     assert_eq!(cut["requests"], 1);
     let (status, _) = process.end();
     assert_eq!(status.code(), Some(1));
-}
-
-/// What a load balancer does: it keeps its connection until it is told to close, and opens
-/// none where readiness is gone. Gives the number of requests that were answered and lost.
-fn balanced_client(address: &str, answered: &AtomicU64) -> u64 {
-    let mut lost = 0;
-    loop {
-        let ready = Connection::open(address).and_then(|mut probe| probe.get("/readyz"));
-        if ready.is_ok_and(|ready| ready.status != 200) {
-            return lost;
-        }
-        let Ok(mut connection) = Connection::open(address) else { return lost + 1 };
-        loop {
-            match connection.get("/slow?ms=3") {
-                Ok(answer) => {
-                    answered.fetch_add(1, Ordering::Relaxed);
-                    if answer.closes() {
-                        break;
-                    }
-                }
-                Err(_) => {
-                    lost += 1;
-                    break;
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn no_request_is_lost_under_load() {
-    let (process, address) = Process::web(&[("DRAIN_DELAY", "1s")]);
-    let answered = Arc::new(AtomicU64::new(0));
-    let clients: Vec<_> = (0..8)
-        .map(|_| {
-            let (address, answered) = (address.clone(), Arc::clone(&answered));
-            std::thread::spawn(move || balanced_client(&address, &answered))
-        })
-        .collect();
-    wait_until("some load", || 200 < answered.load(Ordering::Relaxed));
-    process.signal(Signal::TERM);
-    let (status, _) = process.end();
-    assert_eq!(status.code(), Some(0));
-    let lost: u64 = clients.into_iter().map(|client| client.join().unwrap()).sum();
-    assert_eq!(lost, 0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod drain;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+#[expect(dead_code, reason = "it serves other tests too")]
 mod support;
 #[cfg(test)]
 mod web;

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use updraft::{EnqueueError, Enqueued, Job, JobState, QueueCounts};
 
-use crate::fleet::{Fleet, Place, everywhere, runtime};
+use crate::fleet::{Fleet, Place, everywhere, everywhere_at_once, runtime};
 
 #[derive(Job, Serialize, Deserialize)]
 struct Note {
@@ -102,10 +102,10 @@ fn several_workers_at_once_do_each_job_once() {
 
 #[test]
 fn a_job_longer_than_its_lease_is_not_done_twice() {
-    everywhere(|place| async move {
-        let fleet = Fleet::new(place, "&lease=1s").await;
+    everywhere_at_once(|place| async move {
+        let fleet = Fleet::new(place, "&lease=4s").await;
         let _workers = [fleet.start("worker"), fleet.start("worker")];
-        let id = note(&fleet, 2500).await;
+        let id = note(&fleet, 9000).await;
         fleet.until("all done", |counts| counts == QueueCounts::default()).await;
         assert_eq!(fleet.done("note").await, [id]);
     });
@@ -132,8 +132,8 @@ fn a_signal_hands_back_what_cannot_be_finished() {
 
 #[test]
 fn a_job_that_fails_panics_or_kills_its_workers_is_given_up() {
-    everywhere(|place| async move {
-        let fleet = Fleet::new(place, "&max_attempts=2&lease=500ms").await;
+    everywhere_at_once(|place| async move {
+        let fleet = Fleet::new(place, "&max_attempts=2&lease=4s").await;
         let mut worker = fleet.start("worker");
         fleet.queue.push(Fails).await.unwrap();
         fleet.queue.push(Panics).await.unwrap();
