@@ -20,9 +20,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Sends a byte again and again; how long it took to be cut.
 fn drip(address: &str, begin: &str) -> (Duration, Vec<u8>) {
+    // Before the server can know of it.
+    let began = Instant::now();
     let mut connection = tcp(address);
     connection.0.get_ref().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let began = Instant::now();
     connection.send(begin).unwrap();
     let mut seen = Vec::new();
     loop {
