@@ -36,7 +36,7 @@ pub(crate) use layer::{SpanLayer, SpanTrace, with_random};
 pub(crate) use on_demand::OnDemand;
 pub(crate) use request::RequestSpan;
 pub(crate) use settings::{ExportSettings, Settings};
-pub(crate) use work::{job, root};
+pub(crate) use work::{job, root, within};
 
 pub use updraft_trace::{SpanId, TraceContext, TraceId};
 

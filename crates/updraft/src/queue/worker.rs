@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::Instrument;
 use updraft_resilience::backoff::{Backoff, Jitter};
 
 use super::record::{Claimed, Leased};
@@ -152,7 +151,7 @@ impl Worker {
         let (kind, id) = (&job.job.kind, &job.job.id);
         let span = trace::job(self.queue.name(), kind, id, job.job.trace.as_deref());
         let one = settle::work_on(self.clone(), job, give_back.subscribe());
-        in_hand.spawn(one.instrument(span));
+        in_hand.spawn(trace::within(span, one));
     }
 
     fn buried(&self, jobs: u64) {

@@ -159,6 +159,12 @@ pub(super) fn recorded(span: &Span, change: impl FnOnce(&mut SpanRecord)) {
     });
 }
 
+/// Ends a span that others may hold for a while still, such as the thread of SQLite that has done
+/// something inside of it.
+pub(super) fn finish(span: &Span) {
+    with_span(span, |layer, span| layer.hand_over(&span));
+}
+
 /// Records nothing of a span after all.
 pub(super) fn unrecorded(span: &Span) {
     with_span(span, |_, span| {
@@ -288,19 +294,26 @@ impl Layer<Registry> for SpanLayer {
     }
 
     fn on_close(&self, id: span::Id, ctx: Context<'_, Registry>) {
-        let Some(span) = ctx.span(&id) else { return };
-        let trace: Option<SpanTrace> = span.extensions_mut().remove();
-        let Some(SpanTrace { context, parent, state, record: Some(record) }) = trace else {
-            return;
-        };
-        if let Some(queue) = &self.queue {
-            let end_nanos = record.end_nanos.unwrap_or_else(|| record.now());
-            queue.offer(FinishedSpan { context, parent, state, record, end_nanos });
+        if let Some(span) = ctx.span(&id) {
+            self.hand_over(&span);
         }
     }
 }
 
 impl SpanLayer {
+    /// Hands the record of a span to the exporter, if that was not done before.
+    fn hand_over(&self, span: &SpanRef<'_, Registry>) {
+        let Some(record) = taken(span) else { return };
+        let extensions = span.extensions();
+        let Some(trace) = extensions.get::<SpanTrace>() else { return };
+        let SpanTrace { context, parent, ref state, .. } = *trace;
+        if let Some(queue) = &self.queue {
+            let end_nanos = record.end_nanos.unwrap_or_else(|| record.now());
+            let state = state.clone();
+            queue.offer(FinishedSpan { context, parent, state, record, end_nanos });
+        }
+    }
+
     /// A span of the service's own: inside of a trace, or the first of a new one.
     fn begin(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: &Context<'_, Registry>) {
         let Some(span) = ctx.span(id) else { return };

@@ -4,7 +4,7 @@ use tokio::sync::mpsc::Receiver;
 use tracing_subscriber::layer::SubscriberExt;
 use updraft_trace::RequestId;
 
-use super::super::{RequestSpan, current, current_traceparent, inject, job, root};
+use super::super::{RequestSpan, current, current_traceparent, inject, job, root, work};
 use super::*;
 use crate::trace::record::{Attribute, Status};
 use crate::trace::{CallSpan, TraceId};
@@ -258,4 +258,23 @@ fn ids_of_threads_are_not_the_same() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 66);
+}
+
+#[test]
+fn a_span_ends_with_its_work_whoever_still_holds_it_and_once() {
+    let (queue, mut spans) = SpanQueue::of_test(64);
+    within(ALL, Some(queue), || {
+        let mut held = None;
+        let span = job("mail", "note", "1", None);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(work::within(span, async { held = Some(Span::current()) }));
+        let ended = drain(&mut spans);
+        assert_eq!(ended.len(), 1);
+        assert_eq!(ended[0].record.name, "process note");
+        // What begins inside of it later is still of its trace.
+        let inside = held.as_ref().unwrap().in_scope(|| tracing::info_span!("late"));
+        drop(inside);
+        assert_eq!(drain(&mut spans)[0].context.trace_id, ended[0].context.trace_id);
+    });
+    assert_eq!(drain(&mut spans).len(), 0);
 }

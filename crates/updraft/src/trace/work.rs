@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 use updraft_trace::TraceContext;
 
 use super::ENTRY;
-use super::layer::{Entry, Sampler, enter, recorded, with_random};
+use super::layer::{Entry, Sampler, enter, finish, recorded, with_random};
 use super::record::SpanKind;
 
 /// The span of one attempt at a job, in the trace of whoever enqueued it; by the semantic
@@ -26,6 +26,13 @@ pub(crate) fn job(queue: &str, kind: &str, id: &str, traceparent: Option<&str>) 
         });
     }
     span
+}
+
+/// Works within a span, which ends with it.
+pub(crate) async fn within<T>(span: Span, work: impl Future<Output = T>) -> T {
+    let done = work.instrument(span.clone()).await;
+    finish(&span);
+    done
 }
 
 /// The first span of a trace that begins in the process itself: `what` is `task` or the like,

@@ -2,7 +2,6 @@
 //! takes it, and nothing else.
 
 use tokio::sync::watch;
-use tracing::Instrument;
 
 use super::{Worker, settle};
 use crate::queue::{StoreError, bounded};
@@ -26,6 +25,6 @@ impl Worker {
         // Nobody asks for the job back while this waits for it.
         let (_asks, give_back) = watch::channel(false);
         let one = settle::worked_on(self.clone(), job, give_back);
-        Ok(Some(one.instrument(span).await))
+        Ok(Some(trace::within(span, one).await))
     }
 }
