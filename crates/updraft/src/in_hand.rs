@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tracing::Dispatch;
 use updraft_trace::RequestId;
 
-use crate::metrics::{HttpServer, Route};
+use crate::metrics::Route;
 use crate::trace::RequestSpan;
 use crate::web::Peer;
 
@@ -23,13 +23,12 @@ pub(crate) struct InHand {
     id: RequestId,
     span: RequestSpan,
     peer: Peer,
-    http: HttpServer,
     route: OnceLock<Arc<Route>>,
 }
 
 impl InHand {
-    pub(crate) fn new(id: RequestId, span: RequestSpan, peer: Peer, http: HttpServer) -> Self {
-        Self { id, span, peer, http, route: OnceLock::new() }
+    pub(crate) fn new(id: RequestId, span: RequestSpan, peer: Peer) -> Self {
+        Self { id, span, peer, route: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> &RequestId {
@@ -52,9 +51,10 @@ impl InHand {
 
     /// It has taken the route of this template, whose series is kept there. The first one stays.
     pub(crate) fn takes(&self, series: &OnceLock<Arc<Route>>, template: Option<&str>) {
+        let Some(http) = self.peer.http() else { return };
         let series = series.get_or_init(|| match template {
-            Some(template) => self.http.route(template),
-            None => Arc::clone(self.http.unmatched()),
+            Some(template) => http.route(template),
+            None => Arc::clone(http.unmatched()),
         });
         self.route.get_or_init(|| Arc::clone(series));
     }

@@ -25,7 +25,6 @@ mod tls;
 mod tracked;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -77,7 +76,6 @@ pub(crate) struct App {
     /// The clock of deadlines, which is that of all policies.
     clock: Clock,
     metrics: Arc<WebMetrics>,
-    in_flight: InFlight,
     health: Health,
     /// Health is answered beside the routes.
     health_on_port: bool,
@@ -90,10 +88,6 @@ pub(crate) struct App {
 struct Held(
     #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "it is only held"))] Arc<Requests>,
 );
-
-/// How many requests are being answered.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct InFlight(Arc<AtomicUsize>);
 
 /// Puts the routes in place when the process has started.
 #[derive(Debug)]
@@ -125,8 +119,9 @@ impl Web {
         Installer(Arc::clone(&self.app))
     }
 
-    pub(crate) fn in_flight(&self) -> InFlight {
-        self.app.in_flight.clone()
+    /// What is known of the requests.
+    pub(crate) fn http(&self) -> HttpServer {
+        self.app.http.clone()
     }
 
     /// Waits until the listener and all its connections are closed.
@@ -141,12 +136,6 @@ impl Installer {
     pub(crate) fn install(self, routes: Routes) {
         // There is one installer per process and it is used once.
         drop(self.0.routes.set(routes));
-    }
-}
-
-impl InFlight {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -174,7 +163,6 @@ impl App {
             tls: settings.tls.clone().map(tls::Tls::new),
             clock,
             metrics,
-            in_flight: InFlight::default(),
             health: health.clone(),
             health_on_port,
             http,

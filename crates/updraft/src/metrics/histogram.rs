@@ -71,6 +71,20 @@ impl Buckets {
         if let Some(count) = self.counts.get(place) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        self.add(value);
+        if let Some(exemplar) = exemplar
+            && let Some(slot) = self.exemplars.get(place)
+            && let Ok(mut slot) = slot.try_lock()
+        {
+            *slot = Some(exemplar.of_value(value));
+        }
+    }
+
+    fn add(&self, value: f64) {
+        // As most requests have no body.
+        if value == 0.0 {
+            return;
+        }
         let mut old = self.sum.load(Ordering::Relaxed);
         loop {
             let new = (f64::from_bits(old) + value).to_bits();
@@ -78,12 +92,6 @@ impl Buckets {
                 Ok(_) => break,
                 Err(current) => old = current,
             }
-        }
-        if let Some(exemplar) = exemplar
-            && let Some(slot) = self.exemplars.get(place)
-            && let Ok(mut slot) = slot.try_lock()
-        {
-            *slot = Some(exemplar.of_value(value));
         }
     }
 

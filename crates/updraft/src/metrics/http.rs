@@ -153,6 +153,11 @@ impl HttpServer {
         self.shared.change_active(method, -1);
     }
 
+    /// How many requests are being answered.
+    pub(crate) fn active(&self) -> i64 {
+        self.shared.active.iter().map(|active| active.load(Ordering::Relaxed)).sum()
+    }
+
     /// Where requests with this answer are counted.
     pub(crate) fn series<'s>(
         &'s self,

@@ -81,7 +81,7 @@ impl Process {
     async fn end(mut self, so_far: Outcome, delay: Duration, signals: &mut Signals) -> Outcome {
         self.advance(Phase::Draining);
         let web = self.web.take();
-        let requests = web.as_ref().map(Web::in_flight);
+        let requests = web.as_ref().map(Web::http);
         let orderly = async {
             let close = async {
                 tokio::time::sleep(delay).await;
@@ -103,7 +103,7 @@ impl Process {
         };
         let forced = cut == Some(FORCED);
         if let Some(cut) = cut {
-            let requests = requests.map_or(0, |requests| requests.count());
+            let requests = requests.map_or(0, |requests| requests.active());
             let background = self.components.running().join(", ");
             tracing::error!(requests, background, "work was cut off: {cut}");
         }

@@ -9,7 +9,6 @@ use updraft_trace::{RequestId, Sampling};
 use super::*;
 use crate::config::Variable as _;
 use crate::log::{Directives, Identity, Logs};
-use crate::metrics::HttpServer;
 use crate::telemetry::subscriber;
 use crate::trace::export::SpanQueue;
 use crate::trace::{RequestSpan, SpanLayer, current, inject};
@@ -42,7 +41,7 @@ fn hand(flags: &str) -> Arc<InHand> {
     request.headers_mut().insert("x-request-id", HeaderValue::from_static("r-1"));
     let id = RequestId::kept(request.headers(), true).unwrap();
     let span = RequestSpan::begin(&request, true, &id, None);
-    Arc::new(InHand::new(id, span, Peer::default(), HttpServer::default()))
+    Arc::new(InHand::new(id, span, Peer::default()))
 }
 
 #[test]

@@ -16,7 +16,7 @@ use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
@@ -45,6 +45,8 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 pub(super) struct Requests {
     pub(super) app: Arc<App>,
     pub(super) connected: Arc<Connected>,
+    /// Unchanged since it was seen before the drain.
+    phase: watch::Receiver<Phase>,
     /// Requests whose header is complete.
     started: AtomicU64,
     /// Requests that are being read or answered.
@@ -54,6 +56,8 @@ pub(super) struct Requests {
     /// Frames of HTTP/2 come between requests too, and a header in the middle of which it
     /// stays is found by a ping that is not answered.
     multiplexed: AtomicBool,
+    /// Something of the body of the last request has not come yet, or nobody has taken it.
+    body_left: AtomicBool,
     first_started: Notify,
     place: Place,
 }
@@ -74,26 +78,43 @@ impl Place {
 
 impl Requests {
     fn new(app: Arc<App>, connected: Connected, place: Place) -> Self {
+        let mut phase = app.phase.clone();
+        if Phase::Draining <= *phase.borrow_and_update() {
+            phase.mark_changed();
+        }
         Self {
             app,
             connected: Arc::new(connected),
+            phase,
             started: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             header_open: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
+            body_left: AtomicBool::new(false),
             first_started: Notify::new(),
             place,
         }
     }
 
     /// A header is complete.
-    pub(super) fn start(&self, version: Version) {
+    pub(super) fn start(&self, version: Version, has_body: bool) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.header_open.store(false, Ordering::Relaxed);
+        self.body_left.store(has_body, Ordering::Relaxed);
         self.multiplexed.store(version == Version::HTTP_2, Ordering::Relaxed);
         if self.started.fetch_add(1, Ordering::Relaxed) == 0 {
             self.first_started.notify_one();
         }
+    }
+
+    /// Its body was read to the end.
+    pub(super) fn body_read(&self) {
+        self.body_left.store(false, Ordering::Relaxed);
+    }
+
+    /// The other side may still be sending what nobody reads.
+    fn is_sent_more(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed) && !self.multiplexed.load(Ordering::Relaxed)
     }
 
     /// The answer is sent, or given up.
@@ -104,6 +125,12 @@ impl Requests {
     /// A request of HTTP/1 is being answered, so that nothing is read.
     fn is_answering(&self) -> bool {
         0 < self.in_flight.load(Ordering::Relaxed) && !self.multiplexed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client must open its next connection elsewhere. Before the drain this takes
+    /// no lock, which all connections share.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.has_changed().unwrap_or(true) && Phase::Draining <= *self.phase.borrow()
     }
 
     fn bytes_came(&self) {
@@ -271,7 +298,7 @@ async fn secure(
     app: &App,
 ) -> Option<(Stream, Connected)> {
     let Some(tls) = &app.tls else {
-        return Some((stream, Connected { address, ..Connected::default() }));
+        return Some((stream, Connected::new(address, &app.http)));
     };
     let mut phase = app.phase.clone();
     let closed = async {
@@ -281,13 +308,8 @@ async fn secure(
     let error = tokio::select! {
         accepted = tls.accept(stream) => match accepted {
             Ok((stream, identity)) => {
-                let connected = Connected {
-                    address,
-                    tls: true,
-                    identity,
-                    #[cfg(feature = "testing")]
-                    caller: None,
-                };
+                let plain = Connected::new(address, &app.http);
+                let connected = Connected { tls: true, identity, ..plain };
                 return Some((stream, connected));
             }
             Err(error) => error,
@@ -307,7 +329,7 @@ async fn secure(
 async fn secure(
     stream: Stream,
     address: Option<SocketAddr>,
-    _: &App,
+    app: &App,
 ) -> Option<(Stream, Connected)> {
-    std::future::ready(Some((stream, Connected { address, ..Connected::default() }))).await
+    std::future::ready(Some((stream, Connected::new(address, &app.http)))).await
 }

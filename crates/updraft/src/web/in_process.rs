@@ -58,11 +58,9 @@ impl InProcess {
     pub(crate) fn connect(&self, from: From) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
         let ip = from.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let connected = Connected {
-            address: Some(SocketAddr::new(ip, 0)),
-            caller: from.caller,
-            ..Connected::default()
-        };
+        let address = Some(SocketAddr::new(ip, 0));
+        let plain = Connected::new(address, &self.app.http);
+        let connected = Connected { caller: from.caller, ..plain };
         let place = Place::new(None, &self.app);
         let app = Arc::clone(&self.app);
         let serving =

@@ -13,6 +13,7 @@ use crate::app::{App, Ctx};
 use crate::contract::Shape;
 use crate::http::Refusal;
 use crate::in_hand::InHand;
+use crate::metrics::HttpServer;
 
 /// Who sent a request: an extractor.
 ///
@@ -43,19 +44,40 @@ pub struct PeerIdentity {
 }
 
 /// What is known of a connection when it is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connected {
     pub(super) address: Option<SocketAddr>,
     pub(super) tls: bool,
     pub(super) identity: Option<PeerIdentity>,
+    /// Where its requests are counted. Each of them counts as an owner of its connection, which
+    /// no other thread changes meanwhile, and not of what all connections share.
+    pub(super) http: HttpServer,
     /// Who a test says that its caller is.
     #[cfg(feature = "testing")]
     pub(super) caller: Option<crate::auth::Caller>,
 }
 
+impl Connected {
+    /// Nobody has proven anything.
+    pub(super) fn new(address: Option<SocketAddr>, http: &HttpServer) -> Self {
+        Self {
+            address,
+            tls: false,
+            identity: None,
+            http: http.clone(),
+            #[cfg(feature = "testing")]
+            caller: None,
+        }
+    }
+}
+
 impl Peer {
     pub(super) fn new(ip: Option<IpAddr>, connection: Arc<Connected>) -> Self {
         Self { ip, connection: Some(connection) }
+    }
+
+    pub(crate) fn http(&self) -> Option<&HttpServer> {
+        self.connection.as_ref().map(|connection| &connection.http)
     }
 
     /// The address of the client: whom the proxies of `TRUSTED_PROXIES` name, else the other

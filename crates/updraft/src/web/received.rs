@@ -8,13 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use flate2::write::MultiGzDecoder;
 use http::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::connection::Requests;
 use crate::problem::ProblemDetails;
 use pace::Pace;
 
@@ -50,6 +50,7 @@ pub(super) struct Received {
     pace: Pace,
     unpacking: Option<Box<Unpacking>>,
     fate: Fate,
+    requests: Arc<Requests>,
 }
 
 #[derive(Debug)]
@@ -106,14 +107,16 @@ pub(super) fn too_large(most: u32) -> ProblemDetails {
 }
 
 impl Received {
-    pub(super) fn new(incoming: Incoming, packing: Packing, most: u32, time: Duration) -> Self {
-        let most = u64::from(most);
+    /// A body of one of these requests, within the bounds of their service.
+    pub(super) fn new(incoming: Incoming, packing: Packing, requests: Arc<Requests>) -> Self {
+        let limits = &requests.app.settings.limits;
+        let (most, time) = (u64::from(limits.body_bytes.get()), limits.body_time);
         let unpacking = (packing == Packing::Gzip).then(|| {
             let decoder = MultiGzDecoder::new(Vec::new());
             Box::new(Unpacking { decoder, packed: Bytes::new(), left: most, ended: false })
         });
         let fate = Fate::default();
-        Self { incoming, most, left: most, pace: Pace::new(time), unpacking, fate }
+        Self { incoming, most, left: most, pace: Pace::new(time), unpacking, fate, requests }
     }
 
     pub(super) fn fate(&self) -> Fate {
@@ -132,6 +135,9 @@ impl Received {
                 return Poll::Ready(Some(Err(BodyError::TooSlow)));
             }
         };
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.requests.body_read();
+        }
         Poll::Ready(match frame {
             None => None,
             Some(Err(error)) => Some(Err(BodyError::Broken(error))),

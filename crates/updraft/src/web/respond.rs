@@ -26,7 +26,7 @@ use super::metrics::{Rejected, StreamKind};
 use super::peer::{Connected, Peer};
 use super::present::Present;
 use super::received::{Fate, Packing, Received, too_large};
-use super::tracked::{End, PathKind, Tracked, TrackedBody};
+use super::tracked::{End, Tracked, TrackedBody};
 use super::{App, Held, compression, security};
 use crate::drain::{Phase, reached};
 use crate::health::Probe;
@@ -47,6 +47,9 @@ const BARE_TEXT_MOST: usize = 4096;
 pub(crate) fn request_id() -> Option<(HeaderName, HeaderValue)> {
     InHand::current(|hand| (REQUEST_ID, hand.id().value()))
 }
+
+/// So many headers are added to most answers.
+const ADDED_HEADERS: usize = 5;
 
 /// What of a request is needed for its answer when the handler has taken it.
 struct Asked {
@@ -80,19 +83,18 @@ pub(super) fn respond(
             span.secured();
         }
         let peer = Peer::new(asked.client, Arc::clone(&requests.connected));
-        let hand = Arc::new(InHand::new(id, span, peer, app.http.clone()));
-        let tracked = Tracked::begin(requests, hand, &request);
+        let hand = Arc::new(InHand::new(id, span, peer));
+        let tracked = Tracked::begin(requests, hand, &request, health.is_some());
 
         if let Some(response) = health {
-            return Ok(finish(version, response, tracked, PathKind::Health));
+            return Ok(finish(version, response, tracked));
         }
         let (mut response, fate) = answer(&tracked, &asked, request).await;
         if is_error(&response) {
             response = mended(tracked.app(), response, fate).await;
         }
         complete(&tracked, &asked, &mut response);
-        let path = PathKind::of(tracked.hand());
-        Ok(finish(version, response, tracked, path))
+        Ok(finish(version, response, tracked))
     }
 }
 
@@ -153,7 +155,7 @@ fn answer(
             Err(problem) => return (app.refuse(Rejected::Overload, problem), None),
         };
         let (mut parts, body) = request.into_parts();
-        let (body, fate) = match bounded(app, &mut parts.headers, body) {
+        let (body, fate) = match bounded(tracked.requests(), &mut parts.headers, body) {
             Ok(bounded) => bounded,
             Err(refusal) => return (*refusal, None),
         };
@@ -221,17 +223,17 @@ fn no_routes(phase: Phase) -> Response {
 
 /// The body of a request, with its bounds. Most have none, which costs nothing.
 fn bounded(
-    app: &App,
+    requests: &Arc<Requests>,
     headers: &mut HeaderMap,
     body: Incoming,
 ) -> Result<(Body, Option<Fate>), Box<Response>> {
     if body.is_end_stream() {
         return Ok((Body::empty(), None));
     }
-    let limits = &app.settings.limits;
-    let most = limits.body_bytes.get();
+    let app = &requests.app;
+    let most = app.settings.limits.body_bytes.get();
     if u64::from(most) < body.size_hint().lower() {
-        return Err(app.refuse(Rejected::BodySize, too_large(most)).into());
+        return Err(last(app.refuse(Rejected::BodySize, too_large(most))).into());
     }
     let packing = match headers.get(header::CONTENT_ENCODING) {
         None => Packing::Plain,
@@ -250,7 +252,7 @@ fn bounded(
         headers.remove(header::CONTENT_ENCODING);
         headers.remove(header::CONTENT_LENGTH);
     }
-    let body = Received::new(body, packing, most, limits.body_time);
+    let body = Received::new(body, packing, Arc::clone(requests));
     let fate = body.fate();
     Ok((Body::new(body), Some(fate)))
 }
@@ -315,8 +317,11 @@ async fn mended(app: &App, response: Response, fate: Option<Fate>) -> Response {
         StatusCode::REQUEST_TIMEOUT => Rejected::BodyTime,
         _ => Rejected::BodyEncoding,
     };
-    let mut response = app.refuse(reason, problem);
-    // What else may come of this body is not worth waiting for.
+    last(app.refuse(reason, problem))
+}
+
+/// The last answer of its connection: what else may come of a body is not worth waiting for.
+fn last(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -355,6 +360,8 @@ fn complete(tracked: &Tracked, asked: &Asked, response: &mut Response) {
     let app = tracked.app();
     let settings = &app.settings;
     let headers = response.headers_mut();
+    // At once, since a map that grows is built anew.
+    headers.reserve(ADDED_HEADERS);
     if let Some(cors) = &settings.cors {
         cors.tell(asked.origin.as_ref(), headers);
     }
@@ -368,16 +375,11 @@ fn complete(tracked: &Tracked, asked: &Asked, response: &mut Response) {
 }
 
 /// Gives the answer away, with what goes on until its last byte.
-fn finish(
-    version: Version,
-    mut response: Response,
-    mut tracked: Tracked,
-    path: PathKind,
-) -> Response<TrackedBody> {
+fn finish(version: Version, mut response: Response, mut tracked: Tracked) -> Response<TrackedBody> {
     let app = tracked.app();
     let headers = response.headers_mut();
     if version < Version::HTTP_2 {
-        if Phase::Draining <= *app.phase.borrow() {
+        if tracked.requests().is_draining() {
             // The client must open its next connection elsewhere.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -394,7 +396,7 @@ fn finish(
         });
         end
     });
-    tracked.answered(response.status().as_u16(), path);
+    tracked.answered(response.status().as_u16());
     response.map(|body| TrackedBody { body, end, tracked })
 }
 

@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -33,27 +32,10 @@ pub(super) struct Tracked {
     method: Method,
     measured: metrics::Method,
     request_bytes: Option<u64>,
-    path: PathKind,
+    /// A probe of the platform: not worth a line at the usual level, and not what users wait for.
+    is_probe: bool,
     status: Option<u16>,
     bytes: u64,
-}
-
-/// What the access log calls the path. Never the path itself, which anybody can choose.
-#[derive(Clone, Debug)]
-pub(super) enum PathKind {
-    /// A probe of the platform: not worth a line at the usual level.
-    Health,
-    /// The template of a route.
-    Route(Arc<Route>),
-    /// No route is known, or not yet.
-    Unmatched,
-}
-
-impl PathKind {
-    /// What is known of it by now.
-    pub(super) fn of(hand: &InHand) -> Self {
-        hand.route().map_or(Self::Unmatched, |route| Self::Route(Arc::clone(route)))
-    }
 }
 
 impl Tracked {
@@ -61,9 +43,9 @@ impl Tracked {
         requests: Arc<Requests>,
         hand: Arc<InHand>,
         request: &Request<Incoming>,
+        is_probe: bool,
     ) -> Self {
-        requests.app.in_flight.0.fetch_add(1, Ordering::Relaxed);
-        requests.start(request.version());
+        requests.start(request.version(), !request.body().is_end_stream());
         let measured = metrics::Method::of(request.method());
         requests.app.http.begin(measured);
         Self {
@@ -73,7 +55,7 @@ impl Tracked {
             method: request.method().clone(),
             measured,
             request_bytes: request.body().size_hint().exact(),
-            path: PathKind::Unmatched,
+            is_probe,
             status: None,
             bytes: 0,
         }
@@ -107,18 +89,14 @@ impl Tracked {
         self.requests.app.clock.now().saturating_duration_since(self.began)
     }
 
-    pub(super) fn answered(&mut self, status: u16, path: PathKind) {
+    pub(super) fn answered(&mut self, status: u16) {
         self.status = Some(status);
-        self.path = path;
     }
 
+    /// What is said of its path, which is never the path itself: anybody can choose that.
     fn route<'r>(&'r self, http: &'r HttpServer) -> Option<&'r Route> {
-        match &self.path {
-            // Probes are not what users wait for.
-            PathKind::Health => None,
-            PathKind::Route(route) => Some(route),
-            PathKind::Unmatched => Some(http.unmatched()),
-        }
+        let known = || self.hand.route().unwrap_or_else(|| http.unmatched());
+        (!self.is_probe).then(known).map(|route| &**route)
     }
 
     /// Says that it has ended in the log: by the short way, or as an event.
@@ -150,12 +128,8 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.requests.app.in_flight.0.fetch_sub(1, Ordering::Relaxed);
         self.requests.end();
         let took = self.took();
-        if self.status.is_none() {
-            self.path = PathKind::of(&self.hand);
-        }
         let http = &self.requests.app.http;
         http.end(self.measured);
         // As nginx has it: the client went away before there was an answer.
@@ -166,11 +140,8 @@ impl Drop for Tracked {
             let exemplar = self.hand.span().sampled_caller().map(Exemplar::of_sampled);
             series.record(took, sizes, exemplar);
         }
-        let route = match &self.path {
-            PathKind::Route(route) => Some(route.template()),
-            _ => None,
-        };
-        self.hand.span().ended(&self.method, route, self.status);
+        let template = self.hand.route().map(|route| route.template());
+        self.hand.span().ended(&self.method, template, self.status);
         self.log(took, series.and_then(RequestSeries::kind));
     }
 }

@@ -7,6 +7,7 @@ use crate::support::Process;
 use crate::wire::{Answer, ask, tcp};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rustix::process::Signal;
 
 fn post(address: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     tcp(address).ask("POST", "/echo", headers, body).unwrap()
@@ -72,6 +73,34 @@ fn what_is_too_large_is_refused() {
     assert!(answer.text().contains("8192 bytes"), "{}", answer.text());
     assert_eq!(post(&address, &[], &[b'x'; 1000]).status, 200);
     assert_eq!(post(&address, &[], &[b'x'; 1001]).status, 413);
+}
+
+#[test]
+fn who_still_sends_what_was_refused_gets_the_answer_and_no_reset() {
+    let (process, address) = Process::web(&[("MAX_BODY_BYTES", "1000")]);
+    let begins = [
+        "content-length: 50000000\r\n\r\n",
+        // Which is too large only when it comes.
+        "transfer-encoding: chunked\r\n\r\n7d0\r\n",
+    ];
+    for begin in begins {
+        let mut connection = tcp(&address);
+        connection.send(format!("POST /echo HTTP/1.1\r\nhost: test\r\n{begin}")).unwrap();
+        connection.send([b'x'; 2000]).unwrap();
+        let refused = Instant::now();
+        let answer = connection.answer().unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+        assert_eq!(connection.rest(), b"");
+        // It is closed by its other side, which still takes what comes.
+        let sent = (0..100).try_for_each(|_| connection.send([b'x'; 1000]));
+        assert!(sent.is_ok() || Duration::from_secs(1) <= refused.elapsed(), "{sent:?}");
+    }
+    // Nobody is waited for who has sent all, and for nobody longer than a second.
+    let mut all = tcp(&address);
+    let close = [("connection", "close")];
+    assert_eq!(all.ask("POST", "/echo", &close, b"short").unwrap().text(), "short");
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().0.code(), Some(0));
 }
 
 #[test]

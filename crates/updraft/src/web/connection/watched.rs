@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +17,11 @@ use crate::web::listener::{Ahead, Stream};
 /// An answer in several pieces (its header, its body) that is not longer is copied and sent as
 /// one: the kernel takes one buffer for less than it takes several.
 const GATHERED_MOST: usize = 4096;
+
+/// How long the other side may go on sending after the last answer. What comes to a socket that
+/// is closed is answered by a reset, which may take the answer away from whoever has not read it
+/// yet, so a connection is closed in stages (RFC 9112, section 9.6).
+const LINGERING: Duration = Duration::from_secs(1);
 
 thread_local! {
     static GATHERED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -31,11 +36,23 @@ pub(super) struct Watched {
     stalled: Option<Pin<Box<Sleep>>>,
     /// There are bytes that nobody has read yet, so the end is not near.
     unread: bool,
+    /// No more is sent.
+    shut: bool,
+    /// Running while what still comes is thrown away.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
     pub(super) fn new(stream: Stream, requests: Arc<Requests>, write_time: Duration) -> Self {
-        Self { stream, requests, write_time, stalled: None, unread: false }
+        Self {
+            stream,
+            requests,
+            write_time,
+            stalled: None,
+            unread: false,
+            shut: false,
+            lingering: None,
+        }
     }
 
     /// What became of a write, or its failure when nothing became of it for too long.
@@ -59,6 +76,22 @@ impl Watched {
         let ahead = self.stream.poll_ahead(context);
         self.unread = ahead == Poll::Ready(Ahead::Bytes);
         ahead == Poll::Ready(Ahead::End)
+    }
+
+    /// Throws away what the other side still sends, until it closes as well or it was time enough.
+    fn poll_lingering(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let over = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGERING)));
+        if over.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
@@ -121,7 +154,14 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(context, polled)
+        if !self.shut {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.judge(context, polled))?;
+            self.shut = true;
+        }
+        if self.requests.is_sent_more() {
+            ready!(self.poll_lingering(context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
