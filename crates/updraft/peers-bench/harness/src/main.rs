@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use updraft_measure::child::LOADER;
 use updraft_measure::report::{self, Run, Table, locked};
 
@@ -59,6 +59,7 @@ fn main() -> Result<()> {
     };
     let folder = tempfile::tempdir()?;
     let place = Place::prepare(folder.path())?;
+    let all = sched_getaffinity(None)?;
     let mut loader = CpuSet::new();
     loader.set(LOADER);
     sched_setaffinity(None, &loader).context("two processors are needed")?;
@@ -71,6 +72,8 @@ fn main() -> Result<()> {
     load::measure(&place, effort, &mut done)?;
     done(start::measure(&place, effort)?);
     done(held::measure(&place)?);
+    // A build takes what there is.
+    sched_setaffinity(None, &all)?;
     done(build::measure(options.build)?);
     if let Some(file) = &options.markdown {
         let lock = include_str!("../../Cargo.lock");
